@@ -1,0 +1,5 @@
+"""Commands that run the whole platform on one machine."""
+
+import typer
+
+app = typer.Typer()

@@ -1,0 +1,51 @@
+"""Names of blobs: one layout for the folder and for Azure; nothing a user sent is part of a name."""
+
+import re
+from uuid import UUID
+
+
+def _folder(owner: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", owner):
+        msg = "an owner id is made of letters, digits, - and _"
+        raise ValueError(msg)
+    return f"users/{owner}"
+
+
+def job_prefixes(owner: str, job: UUID) -> tuple[str, ...]:
+    """Every prefix under which a job's blobs lie; erasing a job erases these."""
+    return tuple(f"{_folder(owner)}/{part}/{job}/" for part in ("originals", "audio", "transcripts"))
+
+
+def original(owner: str, job: UUID, sha256: str) -> str:
+    """The bytes as they were sent; the hash in the name keeps a second body under one key from the first."""
+    return f"{_folder(owner)}/originals/{job}/{sha256}"
+
+
+def originals(owner: str, job: UUID) -> str:
+    """Prefix of every body that was sent under a job's id."""
+    return f"{_folder(owner)}/originals/{job}/"
+
+
+def manifest(owner: str, job: UUID) -> str:
+    """The transcoder's `common.manifest.Manifest` of a job."""
+    return f"{_folder(owner)}/audio/{job}/manifest.json"
+
+
+def segment_audio(owner: str, job: UUID, index: int) -> str:
+    """A segment's 16 kHz mono 16-bit WAV."""
+    return f"{_folder(owner)}/audio/{job}/{index:05d}.wav"
+
+
+def segment_result(owner: str, job: UUID, index: int) -> str:
+    """A segment's result, a `common.transcript.SegmentResult` as JSON."""
+    return f"{_folder(owner)}/transcripts/{job}/segments/{index:05d}.json"
+
+
+def transcript(owner: str, job: UUID) -> str:
+    """A job's `common.transcript.Transcript` as JSON."""
+    return f"{_folder(owner)}/transcripts/{job}/transcript.json"
+
+
+def translation(owner: str, job: UUID, language: str) -> str:
+    """A job's `common.transcript.Translation` into one language as JSON."""
+    return f"{_folder(owner)}/transcripts/{job}/translation.{language}.json"

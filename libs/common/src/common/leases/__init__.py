@@ -1,0 +1,34 @@
+"""The port to leases: the right to do one event's work, kept alive by heartbeats."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A lease that is held.
+
+    ``takeovers`` counts how often the work was taken over from a holder that fell silent; ``alone`` says that
+    the holder before was already running it alone.
+    """
+
+    name: str
+    token: str
+    takeovers: int = 0
+    alone: bool = False
+
+
+class Leases(Protocol):
+    """Leases by name with a time to live; the clock is the store's. Methods may raise `BlobsUnavailable`."""
+
+    async def acquire(self, name: str) -> Lease | None:
+        """Take a lease that is free or has lapsed; None while somebody else's is alive."""
+        ...
+
+    async def renew(self, lease: Lease, *, alone: bool = False) -> bool:
+        """Heartbeat; False when the lease was lost. ``alone`` marks that the work now runs alone, before it starts."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give the lease up and forget its take-overs; harmless when it was lost."""
+        ...

@@ -1,0 +1,31 @@
+"""The manifest a transcoder writes once a job's audio is cut; `count` segments follow from it."""
+
+from collections.abc import Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from common.options import JobOptions
+
+
+class Piece(BaseModel):
+    """One segment: its place in the recording in seconds, and the name and size of its audio blob."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    index: int
+    start: float
+    end: float
+    audio: str
+    size: int
+
+
+class Manifest(BaseModel):
+    """What was found in a job's media and how it was cut; written once, before any `segment.ready`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    duration: float
+    media: Mapping[str, str | int | float]
+    provider: str
+    options: JobOptions
+    pieces: tuple[Piece, ...]

@@ -1,0 +1,51 @@
+"""What a user may ask for with a job, and the plan by which its audio is cut."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+Lane = Literal["interactive", "bulk"]
+
+LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$", max_length=35)]
+"""A BCP 47 language tag such as ``en`` or ``pt-BR``."""
+
+
+class JobOptions(BaseModel):
+    """Options of a job as a client sends them; an unknown name is refused, never ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: LanguageTag = Field(default="en", description="Spoken language, BCP 47.")
+    provider: str | None = Field(
+        default=None, max_length=40, description="Recognition engine; by default the first configured that can do it."
+    )
+    model: str | None = Field(default=None, max_length=80, description="The engine's model; its default otherwise.")
+    translate: tuple[LanguageTag, ...] = Field(
+        default=(), max_length=20, description="Languages to translate the transcript into."
+    )
+    translator: str | None = Field(
+        default=None, max_length=40, description="Translation engine; by default the first configured that can do it."
+    )
+    diarize: bool = Field(default=False, description="Tell speakers apart.")
+    speakers: int | None = Field(default=None, ge=1, le=10, description="How many speakers to expect.")
+    punctuate: bool = Field(default=True, description="Punctuation and capitals where the engine offers them.")
+    profanity: Literal["raw", "masked", "removed"] = Field(default="raw", description="What happens to profanity.")
+    keyterms: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = Field(
+        default=(), max_length=100, description="Names and terms to listen for."
+    )
+    priority: Lane = Field(default="interactive", description="Lane of the job's work.")
+    callback_url: str | None = Field(
+        default=None, max_length=2000, description="Address that receives this job's terminal event, signed."
+    )
+
+
+class SegmentPlan(BaseModel):
+    """How the transcoder cuts the audio; set by the gateway from the engine's catalogue entry.
+
+    ``max_seconds`` None means one segment: the engine must hear the whole file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    provider: str
+    max_seconds: float | None = Field(default=300.0, gt=1)

@@ -1,0 +1,87 @@
+"""The neutral transcript: what every engine's answer becomes; all times are seconds as floats."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Word(_Model):
+    """One word; ``confidence`` 0..1 or None where the engine gives none, ``speaker`` as the engine names it."""
+
+    word: str
+    start: float
+    end: float
+    confidence: float | None = None
+    speaker: str | None = None
+
+
+class Utterance(_Model):
+    """A stretch of speech by one speaker without a long pause."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str | None = None
+    confidence: float | None = None
+
+
+class Paragraph(_Model):
+    """Utterances that belong together."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str | None = None
+
+
+class SegmentResult(_Model):
+    """What an engine heard in one segment; times count from the start of the whole recording.
+
+    ``utterances`` may be empty: the assembler then makes them from words and pauses.
+    """
+
+    index: int = Field(ge=0)
+    start: float
+    end: float
+    text: str
+    language: str
+    words: tuple[Word, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
+    provider: str
+    model: str | None = None
+
+
+class Transcript(_Model):
+    """A job's transcript as users get it."""
+
+    text: str
+    language: str
+    duration: float
+    words: tuple[Word, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
+    paragraphs: tuple[Paragraph, ...] = ()
+    provider: str = ""
+    model: str | None = None
+
+
+class Cue(_Model):
+    """A subtitle: one or two lines of text with its time."""
+
+    start: float
+    end: float
+    text: str
+    speaker: str | None = None
+
+
+class Translation(_Model):
+    """A transcript in another language; one utterance for each of the original's, with its times."""
+
+    text: str
+    language: str
+    source_language: str
+    duration: float
+    utterances: tuple[Utterance, ...] = ()
+    provider: str = ""
+    model: str | None = None

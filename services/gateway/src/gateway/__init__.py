@@ -1,0 +1,1 @@
+"""HTTP in front of the log: uploads in, status and transcripts out."""

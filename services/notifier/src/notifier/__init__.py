@@ -1,0 +1,1 @@
+"""Recorded outcomes in, signed webhooks out."""

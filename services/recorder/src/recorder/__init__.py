@@ -1,0 +1,1 @@
+"""Events in, Postgres out, in batches; the only writer of pipeline facts."""

@@ -1,0 +1,1 @@
+"""Bytes of any kind in, 16 kHz mono segments out."""

@@ -1,0 +1,1 @@
+"""Segments in, one transcript out; one file per provider."""

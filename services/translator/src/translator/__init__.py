@@ -1,0 +1,1 @@
+"""Transcript in, translation out; one file per provider."""
