@@ -1,0 +1,69 @@
+"""`scribewire jobs`: list, show, cancel and delete jobs, fetch transcripts."""
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from scribewire.client import Client
+from scribewire.commands.transcribe import Format
+
+app = typer.Typer(help="List, show, cancel and delete jobs.", invoke_without_command=True)
+
+
+@app.callback()
+def jobs(
+    context: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many, newest first.")] = 20,
+    status: Annotated[str | None, typer.Option(help="Only jobs in this status.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """List jobs, newest first."""
+    if context.invoked_subcommand:
+        return
+    with Client() as client:
+        page = client.jobs(limit=limit, status=status)
+    if as_json:
+        typer.echo(json.dumps(page, indent=2))
+        return
+    table = Table("id", "status", "done", "file", "created", "error")
+    for job in page["jobs"]:
+        error = (job.get("error") or {}).get("message", "")
+        done = f"{float(job.get('fraction') or 0):.0%}"
+        table.add_row(job["id"], job["status"], done, job.get("filename") or "", job["created_at"], error)
+    Console().print(table)
+
+
+@app.command()
+def show(job_id: str) -> None:
+    """Show one job as JSON."""
+    with Client() as client:
+        typer.echo(json.dumps(client.job(job_id), indent=2))
+
+
+@app.command()
+def get(
+    job_id: str,
+    format: Annotated[Format, typer.Option("--format", "-f", help="Of the transcript.")] = Format.txt,  # noqa: A002
+    language: Annotated[str | None, typer.Option(help="Of a translation.")] = None,
+) -> None:
+    """Write a finished job's transcript to standard output."""
+    with Client() as client:
+        sys.stdout.buffer.write(client.transcript(job_id, format=format.value, language=language))
+
+
+@app.command()
+def cancel(job_id: str) -> None:
+    """Cancel a job; its record stays."""
+    with Client() as client:
+        typer.echo(client.cancel(job_id)["status"])
+
+
+@app.command()
+def delete(job_id: str) -> None:
+    """Cancel a job and erase everything of it."""
+    with Client() as client:
+        client.delete(job_id)

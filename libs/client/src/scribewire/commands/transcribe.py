@@ -1,0 +1,112 @@
+"""`scribewire transcribe`: files in, transcripts out, with a progress bar for each."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum, auto
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from scribewire.client import Client
+from scribewire.errors import JobFailed, ScribewireError
+from scribewire.output import destination, show
+
+SHARES = {"queued": (0.2, 0.2), "transcoding": (0.2, 0.3), "transcribing": (0.3, 0.9), "translating": (0.9, 1.0)}
+"""Where each status begins and ends on the bar; the upload is the first fifth."""
+
+
+class Format(StrEnum):
+    """What a transcript can be written as."""
+
+    txt = auto()
+    json = auto()
+    srt = auto()
+    vtt = auto()
+
+
+@dataclass
+class Outcome:
+    """What became of one file: its transcripts by suffix, and what failed."""
+
+    file: Path
+    transcripts: dict[str, bytes]
+    error: ScribewireError | None = None
+
+
+def transcribe(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Audio or video.")],
+    format: Annotated[Format, typer.Option("--format", "-f", help="Of the transcript.")] = Format.txt,  # noqa: A002
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for one file each.")] = None,
+    language: Annotated[str | None, typer.Option(help="Spoken language, BCP 47; en by default.")] = None,
+    translate: Annotated[list[str] | None, typer.Option(help="Also translate into this language.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Recognition engine.")] = None,
+    model: Annotated[str | None, typer.Option(help="The engine's model.")] = None,
+    diarize: Annotated[bool, typer.Option("--diarize", help="Tell speakers apart.")] = False,
+    bulk: Annotated[bool, typer.Option("--bulk", help="Behind interactive work.")] = False,
+) -> None:
+    """Transcribe files; ends with 1 when one of them failed, and says why."""
+    options = {
+        "language": language,
+        "translate": translate,
+        "provider": provider,
+        "model": model,
+        "diarize": "true" if diarize else None,
+        "priority": "bulk" if bulk else None,
+    }
+    chosen = {name: value for name, value in options.items() if value}
+    errors = Console(stderr=True)
+    if output:
+        output.mkdir(parents=True, exist_ok=True)
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with (
+        Client() as client,
+        Progress(*columns, TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=errors) as bars,
+        ThreadPoolExecutor(max_workers=8) as pool,
+    ):
+        outcomes = list(pool.map(lambda file: _one(client, file, chosen, format.value, bars), files))
+    taken: set[Path] = set()
+    failed = 0
+    for outcome in outcomes:
+        if outcome.error:
+            failed = max(failed, outcome.error.exit_code)
+            errors.print(f"[red]{outcome.file}[/red]: {outcome.error}", highlight=False, soft_wrap=True)
+        for suffix, content in outcome.transcripts.items():
+            if output:
+                path = destination(output, outcome.file, suffix, taken)
+                path.write_bytes(content)
+                errors.print(f"{path}", highlight=False, soft_wrap=True)
+            else:
+                show(outcome.file, content, heading=len(files) > 1 or len(outcome.transcripts) > 1)
+    if failed:
+        raise typer.Exit(failed)
+
+
+def _one(client: Client, file: Path, options: Mapping[str, Any], suffix: str, bars: Progress) -> Outcome:
+    bar = bars.add_task(file.name, total=1.0, state="uploading")
+    size = max(file.stat().st_size, 1)
+    outcome = Outcome(file, {})
+    try:
+        job = client.submit(file, options, sent=lambda n: bars.update(bar, completed=0.2 * n / size))
+        for state in client.follow(job["id"]):
+            job = state
+            first, last = SHARES.get(job["status"], (1.0, 1.0))
+            done = first + (last - first) * float(job.get("fraction") or 0.0)
+            bars.update(bar, completed=done, state=job["status"])
+        if job["status"] != "completed":
+            error = job.get("error") or {"code": job["status"], "message": f"the job was {job['status']}"}
+            raise JobFailed(error["code"], error["message"])
+        outcome.transcripts[suffix] = client.transcript(job["id"], format=suffix)
+        for translation in job.get("translations") or ():
+            language = translation["language"]
+            if error := translation.get("error"):
+                outcome.error = JobFailed(error["code"], f"not translated into {language}: {error['message']}")
+                continue
+            outcome.transcripts[f"{language}.{suffix}"] = client.transcript(job["id"], format=suffix, language=language)
+    except ScribewireError as error:
+        bars.update(bar, state="failed")
+        outcome.error = error
+    return outcome
