@@ -1,5 +1,139 @@
 """Commands that run the whole platform on one machine."""
 
+import json
+import subprocess
+import sys
+from typing import Annotated
+
 import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+
+from scribewire_local import launch
+from scribewire_local.doctor import examine
+from scribewire_local.home import Home
+from scribewire_local.parts import ONE_SHOTS, shared_environment
+from scribewire_local.ports import HOST
+from scribewire_local.postgres import address
+from scribewire_local.settings import LocalSettings
+from scribewire_local.state import State
 
 app = typer.Typer()
+topics = typer.Typer(help="Kafka topics.")
+app.add_typer(topics, name="topics")
+
+_COLOURS = {"running": "green", "starting": "yellow", "restarting": "red", "stopped": "dim"}
+_MARKS = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
+
+
+@app.command()
+def up(detach: Annotated[bool, typer.Option(help="Return when everything is ready and let it run.")] = False) -> None:
+    """Start everything on this machine and keep it running."""
+    console = Console(stderr=False)
+    try:
+        launch.up(_settings(), console, detach=detach)
+    except RuntimeError as error:
+        _fail(str(error))
+
+
+@app.command()
+def down() -> None:
+    """Stop everything; the data stays."""
+    launch.down(_settings(), Console())
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show what runs, where, and since when."""
+    settings = _settings()
+    home = Home(settings.home)
+    state = State.read(home.state_file)
+    if state is not None:
+        state.checked()
+    parts = state.parts if state is not None else []
+    if as_json:
+        gateway = {
+            "url": state.url if state is not None else f"http://{HOST}:{settings.port}",
+            "key_file": state.key_file if state is not None else str(settings.operator_key_file or home.key_file),
+        }
+        shown = [{key: getattr(part, key) for key in ("name", "pid", "port", "log", "state")} for part in parts]
+        typer.echo(json.dumps({"gateway": gateway, "parts": shown}))
+        return
+    if state is None or not any(part.pid for part in parts):
+        typer.echo("nothing is running; start it with: scribewire up")
+        return
+    table = Table(box=None)
+    for column in ("part", "state", "pid", "port", "log"):
+        table.add_column(column, overflow="fold")
+    for part in parts:
+        coloured = f"[{_COLOURS[part.state]}]{part.state}[/]"
+        table.add_row(part.name, coloured, str(part.pid or ""), str(part.port), part.log)
+    console = Console()
+    console.print(table)
+    console.print(f"gateway: {state.url}\nkey:     {state.key_file}", soft_wrap=True)
+
+
+@app.command()
+def doctor() -> None:
+    """Look whether this machine can run everything; tells what to do where it cannot."""
+    console = Console()
+    bad = False
+    for finding in examine(_settings()):
+        bad |= finding.verdict == "bad"
+        console.print(
+            f"{_MARKS[finding.verdict]} {finding.subject:<12} {finding.text}", soft_wrap=True, highlight=False
+        )
+    raise typer.Exit(1 if bad else 0)
+
+
+@app.command()
+def demo() -> None:
+    """Start everything in a folder of its own, send the samples, show what comes out, stop."""
+    from scribewire_local.demo import run  # noqa: PLC0415 - brings aiohttp and aiokafka, which the others do not need
+
+    raise typer.Exit(run())
+
+
+@topics.command("apply")
+def topics_apply() -> None:
+    """Create the topics of the contract, and bring their settings up to date."""
+    _run_module(*ONE_SHOTS["topics"])
+
+
+@app.command()
+def rebuild() -> None:
+    """Make the results in PostgreSQL anew from the log."""
+    _run_module("recorder", "rebuild")
+
+
+def _run_module(*words: str) -> None:
+    settings = _settings()
+    home = Home(settings.home)
+    state = State.read(home.state_file)
+    ports = {name: state.port_of(name) if state is not None else None for name in ("kafka", "postgres")}
+    bootstrap = settings.kafka or (f"{HOST}:{ports['kafka']}" if ports["kafka"] else None)
+    dsn = settings.database_url.get_secret_value() if settings.database_url is not None else None
+    if dsn is None and ports["postgres"]:
+        dsn = address(home.postgres_password, ports["postgres"])
+    if bootstrap is None or dsn is None:
+        _fail("nothing is running; start it with: scribewire up --detach")
+        return
+    environment = shared_environment(settings, home, bootstrap=bootstrap, dsn=dsn)
+    raise typer.Exit(subprocess.run([sys.executable, "-m", *words], env=environment, check=False).returncode)
+
+
+def _settings() -> LocalSettings:
+    try:
+        return LocalSettings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = ".".join(str(part) for part in problem["loc"])
+            shown = name if name.isupper() else f"SCRIBEWIRE_{name.upper()}"
+            typer.echo(f"{shown}: {problem['msg']}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _fail(text: str) -> None:
+    typer.echo(text, err=True)
+    raise typer.Exit(1)

@@ -1,6 +1,6 @@
 """The port to stored bytes, and the way to open one from a setting."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Protocol
 
 Chunks = AsyncIterator[bytes]
+
+Name = str | Callable[[], str]
+"""A blob's name, or a function asked for it once the chunks are exhausted: a name that holds the bytes' hash."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,14 @@ class BlobNotFound(Exception):  # noqa: N818 - named for the state, not the clas
 class Blobs(Protocol):
     """Write-once blobs with names as in `common.layout`. Every method may raise `BlobsUnavailable`."""
 
-    async def write(self, name: str, chunks: Chunks | bytes) -> bool:
+    async def write(self, name: Name, chunks: Chunks | bytes) -> bool:
         """Store the bytes under a name, only if nothing is there yet; visible whole or not at all.
 
         Returns
         -------
         bool
-            True when written, False when the name was taken (the bytes are then dropped). When ``chunks`` raises
-            or the task is cancelled, nothing remains.
+            True when written, False when the name was taken (the bytes are then dropped). When ``chunks`` or a
+            callable ``name`` raises, or the task is cancelled, nothing remains and the error is passed on.
         """
         ...
 

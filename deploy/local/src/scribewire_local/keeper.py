@@ -1,0 +1,130 @@
+"""Keeps one part running: starts it, watches it, starts it again with back-off when it dies."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from scribewire_local.process import start_time
+from scribewire_local.state import PartState, PartStatus
+
+
+class Part(Protocol):
+    """A program to keep running. No method is called by two threads at once."""
+
+    name: str
+    port: int
+    log: Path
+
+    @property
+    def pid(self) -> int | None:
+        """Process id while it runs."""
+
+    def spawn(self) -> None:
+        """Start it; may block for its own preparations, raises RuntimeError or OSError when that fails."""
+
+    def ready(self) -> bool:
+        """Whether it does its work; asked several times a second until it says yes."""
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait for its end at most `timeout` seconds; the exit status, or None while it runs."""
+
+    def stop(self) -> None:
+        """End it; nothing of it runs afterwards."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """Seconds between a part's end and its next start: doubling, and forgotten after a healthy while."""
+
+    first: float = 0.5
+    longest: float = 30.0
+    healthy: float = 60.0
+
+    def pause(self, failures: int) -> float:
+        """Return the pause after so many ends in a row (1 is the first)."""
+        return float(min(self.longest, self.first * 2.0 ** min(failures - 1, 16)))
+
+
+class Keeper(threading.Thread):
+    """A thread that keeps `part` running until told to stop.
+
+    Parameters
+    ----------
+    part
+        What to keep running.
+    changed
+        Called, from this thread, after every change of pid or state.
+    backoff
+        How long to wait between starts.
+    """
+
+    def __init__(self, part: Part, *, changed: Callable[[], None], backoff: Backoff | None = None) -> None:
+        super().__init__(name=f"keeper-{part.name}", daemon=True)
+        self.part = part
+        self.was_ready = threading.Event()
+        self.failures = 0
+        self.last_words = ""
+        self._changed = changed
+        self._backoff = backoff or Backoff()
+        self._stopping = threading.Event()
+        self._state: PartState = "starting"
+        self._seconds: float | None = None
+        self._started: float | None = None
+
+    def status(self) -> PartStatus:
+        """Return how the part is now."""
+        pid = self.part.pid
+        return PartStatus(
+            name=self.part.name,
+            port=self.part.port,
+            log=str(self.part.log),
+            pid=pid,
+            state=self._state,
+            started=self._started if pid is not None else None,
+            seconds=self._seconds,
+        )
+
+    def run(self) -> None:
+        """Start the part again and again until told to stop; then end it."""
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            self._live_once(began)
+            if self._stopping.is_set():
+                break
+            if time.monotonic() - began > self._backoff.healthy:
+                self.failures = 0
+            self.failures += 1
+            self._become("restarting")
+            self._stopping.wait(self._backoff.pause(self.failures))
+        self.part.stop()
+        self._become("stopped")
+
+    def stop(self) -> None:
+        """Ask it to end the part; `join` to wait for that."""
+        self._stopping.set()
+
+    def _live_once(self, began: float) -> None:
+        try:
+            self.part.spawn()
+        except (RuntimeError, OSError) as error:
+            self.last_words = str(error)
+            return
+        pid = self.part.pid
+        self._started = start_time(pid) if pid is not None else None
+        self._changed()
+        status = None
+        while status is None and not self._stopping.is_set():
+            if self._state != "running" and self.part.ready():
+                self._seconds = round(time.monotonic() - began, 2)
+                self._become("running")
+                self.was_ready.set()
+            status = self.part.wait(0.2)
+        if status is not None:
+            self.last_words = f"{self.part.name} ended with status {status}"
+
+    def _become(self, state: PartState) -> None:
+        self._state = state
+        self._changed()

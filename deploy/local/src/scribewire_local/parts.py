@@ -1,0 +1,101 @@
+"""Which parts one machine runs, on which ports and with which environment."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from scribewire_local.home import Home
+from scribewire_local.kafka import Kafka
+from scribewire_local.keeper import Part
+from scribewire_local.marks import marks
+from scribewire_local.ports import free_port, is_free
+from scribewire_local.postgres import Postgres
+from scribewire_local.service import Service
+from scribewire_local.settings import LocalSettings
+from scribewire_local.state import State
+
+SERVICES = ("gateway", "transcoder", "transcriber", "translator", "recorder", "notifier")
+ONE_SHOTS = {"topics": ("common.topics", "apply"), "migrate": ("recorder", "migrate")}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Everything to run, by the order of starting: `infrastructure`, then the one-shot commands, then `services`."""
+
+    infrastructure: list[Part]
+    services: list[Part]
+    one_shots: dict[str, tuple[str, ...]]
+    """What must have run once Kafka and PostgreSQL answer and before a service starts: name, module and arguments."""
+    environment: dict[str, str]
+    """What every service and every one-shot command gets."""
+
+
+def assemble(settings: LocalSettings, home: Home, before: State | None) -> Parts:
+    """Decide ports (those of the last time where they are free) and build every part.
+
+    A Kafka or a database elsewhere, named in the settings, is used and not run.
+    """
+
+    def port(name: str) -> int:
+        last = before.port_of(name) if before is not None else None
+        return last if last is not None and is_free(last) else free_port()
+
+    infrastructure: list[Part] = []
+    if (bootstrap := settings.kafka) is None:
+        kafka = Kafka(home.kafka, port=port("kafka"), log=home.log("kafka"), marks=marks(home.folder, "kafka"))
+        infrastructure.append(kafka)
+        bootstrap = kafka.bootstrap
+    if settings.database_url is not None:
+        dsn = settings.database_url.get_secret_value()
+    else:
+        postgres = Postgres(
+            home.postgres,
+            password_file=home.postgres_password,
+            log=home.log("postgres"),
+            port=port("postgres"),
+            marks=marks(home.folder, "postgres"),
+        )
+        infrastructure.append(postgres)
+        dsn = postgres.dsn
+    environment = shared_environment(settings, home, bootstrap=bootstrap, dsn=dsn)
+    services: list[Part] = []
+    for module in SERVICES:
+        for number in range(1, settings.count(module) + 1) if module != "gateway" else (1,):
+            name = module if number == 1 else f"{module}-{number}"
+            own = settings.port if module == "gateway" else port(name)
+            services.append(_service(name, module, own, environment, home))
+    return Parts(infrastructure=infrastructure, services=services, one_shots=ONE_SHOTS, environment=environment)
+
+
+def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, dsn: str) -> dict[str, str]:
+    """Return the caller's environment with the addresses of the parts; keys and SCRIBEWIRE_* pass through."""
+    environment = dict(os.environ)
+    # The gateway alone has this port, and gets it by its own name.
+    for name in ("PORT", "SCRIBEWIRE_PORT", "SCRIBEWIRE_HEALTH_PORT", "SCRIBEWIRE_DATABASE_URL"):
+        environment.pop(name, None)
+    return environment | {
+        "SCRIBEWIRE_HOME": str(home.folder),
+        "SCRIBEWIRE_KAFKA": bootstrap,
+        "DATABASE_URL": dsn,
+        "SCRIBEWIRE_BLOBS": settings.blobs or home.blobs.as_uri(),
+        "SCRIBEWIRE_OPERATOR_KEY_FILE": str(settings.operator_key_file or home.key_file),
+        "SCRIBEWIRE_FFMPEG": str(settings.ffmpeg or bundled_ffmpeg()),
+    }
+
+
+def bundled_ffmpeg() -> Path:
+    """Return the ffmpeg that the imageio-ffmpeg wheel brings."""
+    import imageio_ffmpeg  # noqa: PLC0415 - only where an ffmpeg is wanted
+
+    return Path(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def _service(name: str, module: str, port: int, environment: dict[str, str], home: Home) -> Service:
+    setting = "SCRIBEWIRE_PORT" if module == "gateway" else "SCRIBEWIRE_HEALTH_PORT"
+    return Service(
+        name,
+        module=module,
+        port=port,
+        environment=environment | {setting: str(port)} | marks(home.folder, name),
+        log=home.log(name),
+    )

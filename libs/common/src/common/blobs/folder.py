@@ -1,0 +1,224 @@
+"""Blobs in a folder: each is a file that appears whole under its name, by a hard link that cannot overwrite."""
+
+import os
+import stat
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from io import FileIO
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+from common.blobs import BlobInfo, BlobNotFound, Chunks, Name
+from common.blobs.incoming import IncomingFile, sync_folder
+from common.blobs.names import check_name, check_prefix
+from common.blobs.oserrors import unavailable_on_oserror
+from common.blobs.threads import in_thread
+
+BLOCK = 1024 * 1024
+"""Bytes read or written at a time."""
+
+_INCOMING = ".incoming"
+_LISTED_AT_A_TIME = 1000
+
+
+class FolderBlobs:
+    """Write-once blobs below a folder that exists; the layout is the same as in Azure.
+
+    A blob is written to ``.incoming``, flushed to disk, then linked to its name. A folder that is missing, full,
+    read-only or broken is `BlobsUnavailable`; it is never made here, so that an unmounted disk is not mistaken for
+    an empty one. One blob's name cannot be another's folder. Bad names raise `ValueError`. A cancellation that comes
+    while the finished bytes are being put under their name comes too late: the blob is then there, whole.
+
+    Parameters
+    ----------
+    root
+        The folder; one file system that has hard links.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def write(self, name: Name, chunks: Chunks | bytes) -> bool:
+        """Store the bytes under a name if nothing is there; see `common.blobs.Blobs.write`."""
+        if isinstance(name, str):
+            check_name(name)
+        incoming = IncomingFile(self._root, self._root / _INCOMING / uuid4().hex)
+        if isinstance(chunks, bytes):
+            final = self._path(name)
+            with unavailable_on_oserror():
+                return await in_thread(_write_whole, incoming, final, chunks)
+        try:
+            with unavailable_on_oserror():
+                await in_thread(incoming.open)
+            block = bytearray()
+            async for chunk in chunks:
+                block += chunk
+                if len(block) >= BLOCK:
+                    with unavailable_on_oserror():
+                        await in_thread(incoming.append, block)
+                    block = bytearray()
+            final = self._path(name)
+            with unavailable_on_oserror():
+                return await in_thread(_finish, incoming, block, final)
+        finally:
+            await in_thread(incoming.discard)
+
+    async def read(self, name: str, start: int = 0) -> AsyncIterator[bytes]:
+        """Iterate over a blob's bytes from an offset, in blocks of 1 MiB."""
+        if start < 0:
+            msg = "an offset is not negative"
+            raise ValueError(msg)
+        with ExitStack() as opened:
+            with unavailable_on_oserror():
+                file, block = await in_thread(self._open, opened, check_name(name), start)
+            while block:
+                yield block
+                if len(block) < BLOCK:  # a blob never grows, so a short read is its end
+                    return
+                with unavailable_on_oserror():
+                    block = await in_thread(file.read, BLOCK)
+
+    async def stat(self, name: str) -> BlobInfo | None:
+        """Size and time of a blob, or None."""
+        with unavailable_on_oserror():
+            return await in_thread(self._stat, check_name(name))
+
+    async def list(self, prefix: str) -> AsyncIterator[BlobInfo]:
+        """Every blob whose name begins with the prefix."""
+        found = self._walk(check_prefix(prefix))
+        while True:
+            with unavailable_on_oserror():
+                batch = await in_thread(_take, found)
+            for info in batch:
+                yield info
+            if len(batch) < _LISTED_AT_A_TIME:
+                return
+
+    async def remove(self, prefix: str) -> int:
+        """Remove every blob whose name begins with the prefix, which is not empty, and folders this leaves empty."""
+        if not check_prefix(prefix):
+            msg = "removing needs a prefix"
+            raise ValueError(msg)
+        with unavailable_on_oserror():
+            return await in_thread(self._remove, prefix)
+
+    @asynccontextmanager
+    async def local(self, name: str) -> AsyncIterator[Path]:
+        """The blob's own file, which is read-only."""
+        if await self.stat(name) is None:
+            raise BlobNotFound(name)
+        yield self._root / name
+
+    def sweep(self, older_than: float = 86_400.0) -> int:
+        """Remove what crashed writers left in ``.incoming``; blocks.
+
+        Parameters
+        ----------
+        older_than
+            Seconds since the last byte was written; a write in progress is younger.
+
+        Returns
+        -------
+        int
+            How many files were removed.
+        """
+        swept = 0
+        for path in (self._root / _INCOMING).glob("*"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - older_than:
+                    path.unlink()
+                    swept += 1
+        return swept
+
+    def _path(self, name: Name) -> Path:
+        return self._root / check_name(name if isinstance(name, str) else name())
+
+    def _open(self, opened: ExitStack, name: str, start: int) -> tuple[FileIO, bytes]:
+        try:
+            file = opened.enter_context((self._root / name).open("rb", buffering=0))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            self._root.stat()
+            raise BlobNotFound(name) from None
+        file.seek(start)
+        return file, file.read(BLOCK)
+
+    def _stat(self, name: str) -> BlobInfo | None:
+        try:
+            return _info(name, (self._root / name).stat())
+        except (FileNotFoundError, NotADirectoryError):
+            self._root.stat()
+            return None
+
+    def _walk(self, prefix: str) -> Iterator[BlobInfo]:
+        self._root.stat()
+        folders = [prefix.rpartition("/")[0]]
+        while folders:
+            folder = folders.pop()
+            try:
+                entries = os.scandir(self._root / folder)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            with entries:
+                for entry in entries:
+                    name = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.name.startswith(".") or not name.startswith(prefix):
+                        continue
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(name)
+                        continue
+                    with suppress(FileNotFoundError):
+                        if info := _info(name, entry.stat(follow_symlinks=False)):
+                            yield info
+
+    def _remove(self, prefix: str) -> int:
+        removed = 0
+        touched: set[Path] = set()
+        for info in self._walk(prefix):
+            path = self._root / info.name
+            with suppress(FileNotFoundError):
+                path.unlink()
+                removed += 1
+                touched.add(path.parent)
+        for folder in sorted(touched, reverse=True):
+            self._prune(folder)
+        return removed
+
+    def _prune(self, folder: Path) -> None:
+        """Remove a folder and its parents while they are empty; what was erased stays erased after a power cut."""
+        while folder != self._root:
+            try:
+                folder.rmdir()
+            except FileNotFoundError:
+                pass
+            except OSError:
+                break
+            folder = folder.parent
+        sync_folder(folder)
+
+
+def _write_whole(incoming: IncomingFile, final: Path, data: bytes) -> bool:
+    if final.exists():
+        return False
+    try:
+        incoming.open()
+        return _finish(incoming, data, final)
+    finally:
+        incoming.discard()
+
+
+def _finish(incoming: IncomingFile, data: bytes | bytearray, final: Path) -> bool:
+    incoming.append(data)
+    return incoming.link(final)
+
+
+def _take(found: Iterator[BlobInfo]) -> list[BlobInfo]:
+    return list(islice(found, _LISTED_AT_A_TIME))
+
+
+def _info(name: str, found: os.stat_result) -> BlobInfo | None:
+    if not stat.S_ISREG(found.st_mode):
+        return None
+    return BlobInfo(name, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))

@@ -1,0 +1,165 @@
+"""The gateway: its parts opened and joined, served until SIGTERM."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from aiohttp import web
+from common.bus.control import ControlLog
+from common.bus.producer import Producer
+from common.db.pool import open_pool
+from common.logs import configure
+
+from common import catalogue
+from common.blobs.open import open_blobs
+from common.events import Event, JobControl, Terminal
+from common.settings import ProviderSettings
+from gateway import openapi
+from gateway.accepted import Accepted
+from gateway.accesslog import AccessLog
+from gateway.app import application
+from gateway.auth import Operator
+from gateway.broker import Broker
+from gateway.health import HealthApi
+from gateway.jobs import JobsApi
+from gateway.live import Live
+from gateway.lookup import Jobs
+from gateway.progress import advance
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+from gateway.submit import Submit
+from gateway.sweep import keep_sweeping
+from gateway.transcripts import Transcripts
+from gateway.watch import Watch
+from gateway.webhooks import WebhooksApi
+
+log = structlog.get_logger(__name__)
+
+READ_BUFFER = 256 * 1024
+"""Bytes of a body that aiohttp holds before it stops reading from the socket; twice this at most."""
+
+SWEEP_EVERY = timedelta(hours=1)
+
+
+@asynccontextmanager
+async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
+    """Open everything the gateway needs, join it and serve; drained and closed in the reverse order.
+
+    Yields
+    ------
+    str
+        The address it serves at.
+    """
+    operator = Operator(settings.operator_key_file)
+    accepted = Accepted()
+    async with contextlib.AsyncExitStack() as opened:
+        blobs = await opened.enter_async_context(open_blobs(settings))
+        store = Store(await opened.enter_async_context(open_pool(settings)), seconds=settings.store_seconds)
+        producer = Producer(settings.kafka, service="gateway")
+        await producer.start()
+        opened.push_async_callback(producer.stop)
+        control = ControlLog(settings.kafka)
+        await control.start()
+        opened.push_async_callback(control.stop)
+        broker = Broker(settings.kafka)
+        opened.push_async_callback(broker.close)
+
+        jobs = Jobs(store=store, accepted=accepted, control=control)
+        live = Live(settings.kafka, seen=lambda event: _keep_up(accepted, event))
+        health = HealthApi(broker=broker, blobs=blobs, store=store)
+        jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
+        webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
+        submit = Submit(
+            blobs=blobs,
+            producer=producer,
+            control=control,
+            store=store,
+            accepted=accepted,
+            engines=catalogue.configured(ProviderSettings()),
+            settings=settings,
+        )
+        app = application(
+            {
+                "submit_job": submit,
+                "list_jobs": jobs_api.list,
+                "get_job": jobs_api.get,
+                "watch_job": Watch(jobs=jobs, live=live, settings=settings),
+                "get_transcript": Transcripts(jobs=jobs, blobs=blobs),
+                "cancel_job": jobs_api.cancel,
+                "delete_job": jobs_api.delete,
+                "add_webhook": webhooks.add,
+                "list_webhooks": webhooks.list,
+                "drop_webhook": webhooks.drop,
+                "openapi": openapi.serve(),
+                "alive": health.alive,
+                "ready": health.ready,
+                "metrics": health.metrics,
+            },
+            operator,
+        )
+        await _in_background(opened, live.run())
+        await _in_background(
+            opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
+        )
+        runner = web.AppRunner(
+            app,
+            access_log_class=AccessLog,
+            handle_signals=False,
+            read_bufsize=READ_BUFFER,
+            shutdown_timeout=settings.drain_seconds,
+        )
+        await runner.setup()
+        opened.push_async_callback(runner.cleanup)
+        site = web.TCPSite(runner, settings.host, settings.port)
+        await site.start()
+        opened.callback(live.close)
+        opened.callback(health.drain)
+        yield site.name if settings.port else f"http://{settings.host}:{runner.addresses[0][1]}"
+
+
+async def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(work)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    opened.push_async_callback(end)
+
+
+def _keep_up(accepted: Accepted, event: Event) -> None:
+    """Keep the jobs accepted here as they are, for answers while Postgres is away."""
+    job = accepted.get(event.owner, event.job_id)
+    if job is None:
+        return
+    if isinstance(event, Terminal) or (isinstance(event, JobControl) and event.action == "delete"):
+        accepted.forget(event.job_id)  # Recorded, so the row is there from now on.
+    else:
+        accepted.add(event.owner, advance(job, event))
+
+
+async def main() -> int:
+    """Serve until SIGTERM or SIGINT; return the exit status."""
+    settings = GatewaySettings()
+    configure("gateway", settings.log_level)
+    stop = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, stop.set)
+    try:
+        async with gateway(settings) as url:
+            log.info("serving", url=url)
+            await stop.wait()
+            log.info("draining")
+    except ValueError as error:
+        sys.stderr.write(f"gateway: {error}\n")
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))

@@ -1,0 +1,108 @@
+"""The aiohttp application: the route table joined to its handlers, behind the door and the problem middleware."""
+
+import ipaddress
+import json
+from collections.abc import Mapping
+
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+
+from gateway.auth import OWNER, Operator
+from gateway.problems import INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
+from gateway.routes import BODY, QUERY, ROUTES, Route
+
+LONGEST_JSON = 256 * 1024
+
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+
+def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Application:
+    """The gateway's application.
+
+    Parameters
+    ----------
+    handlers
+        One handler for each operation of `gateway.routes.ROUTES`.
+    operator
+        Who opens the door.
+
+    Raises
+    ------
+    ValueError
+        When an operation has no handler, or a handler no operation.
+    """
+    if handlers.keys() != {route.operation for route in ROUTES}:
+        msg = f"handlers and operations differ: {handlers.keys() ^ {route.operation for route in ROUTES}}"
+        raise ValueError(msg)
+    app = web.Application(middlewares=[answer_problems, _door(operator)], client_max_size=LONGEST_JSON)
+    app.on_response_prepare.append(_secure)
+    for route in ROUTES:
+        app.router.add_route(route.method, route.path, _validated(route, handlers[route.operation]))
+    return app
+
+
+def _door(operator: Operator) -> web.middleware:
+    doors = {(route.method, route.path): route.door for route in ROUTES}
+
+    @web.middleware
+    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        resource = request.match_info.route.resource
+        door = doors.get((request.method, resource.canonical if resource is not None else ""), "key")
+        # An address that does not exist needs the key as well: a stranger learns nothing of what is there.
+        if door == "key" or (door == "loopback" and not _from_here(request)):
+            request[OWNER] = operator.owner(request)
+        return await handler(request)
+
+    return guard
+
+
+def _from_here(request: web.Request) -> bool:
+    # The peer of the connection, and no header of a proxy: with a proxy before it, everybody would be from here.
+    try:
+        near = ipaddress.ip_address(request.remote or "").is_loopback
+    except ValueError:
+        return False
+    return near and not ({"X-Forwarded-For", "Forwarded"} & request.headers.keys())
+
+
+def _validated(route: Route, handler: Handler) -> Handler:
+    async def validate(request: web.Request) -> web.StreamResponse:
+        if route.query is not None and not route.upload:
+            request[QUERY] = _query(request, route.query)
+        if route.body is not None:
+            request[BODY] = await _body(request, route.body)
+        return await handler(request)
+
+    return validate
+
+
+def _query(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    twice = sorted({name for name in request.query if len(request.query.getall(name)) > 1})
+    if twice:
+        raise Problem(INVALID, f"Given twice: {', '.join(twice)}.", errors=[(name, "given twice") for name in twice])
+    try:
+        return model.model_validate(dict(request.query))
+    except ValidationError as error:
+        raise invalid(error) from None
+
+
+async def _body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    try:
+        return model.model_validate(json.loads(await request.read()))
+    except ValidationError as error:
+        raise invalid(error) from None
+    except (ValueError, RecursionError):
+        raise Problem(MALFORMED, "The body is not JSON.") from None
+
+
+async def _secure(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    response.headers["Server"] = "scribewire"

@@ -1,0 +1,68 @@
+"""The one door: until accounts exist, the operator's key opens it."""
+
+import hmac
+from hashlib import sha256
+from pathlib import Path
+
+from aiohttp import web
+
+from gateway.problems import UNAUTHORIZED, Problem
+
+OPERATOR = "operator"
+"""Owner of everything made with the operator's key."""
+
+OWNER = web.RequestKey("owner", str)
+
+SHORTEST_KEY = 16
+
+
+class Operator:
+    """Knows whether a request carries the operator's key.
+
+    Parameters
+    ----------
+    key_file
+        File that holds the key and nothing else.
+
+    Raises
+    ------
+    ValueError
+        When the file is missing, or its key too short to be one: a gateway without a key would be an open door.
+    """
+
+    def __init__(self, key_file: Path) -> None:
+        try:
+            key = key_file.read_text().strip()
+        except OSError as error:
+            msg = f"the operator key file cannot be read: {error.strerror}"
+            raise ValueError(msg) from error
+        if len(key) < SHORTEST_KEY:
+            msg = f"the operator key must have at least {SHORTEST_KEY} characters"
+            raise ValueError(msg)
+        self._digest = sha256(key.encode()).digest()
+
+    def owner(self, request: web.Request) -> str:
+        """Who sent the request; raises a 401 problem when the key is missing or wrong.
+
+        The key comes as ``Authorization: Bearer KEY`` or ``Token KEY``, or as ``x-api-key: KEY``.
+        """
+        # Digests are compared, so that the time taken says nothing of the key, not even its length.
+        if hmac.compare_digest(sha256(_presented(request).encode()).digest(), self._digest):
+            return OPERATOR
+        raise Problem(
+            UNAUTHORIZED,
+            "Send the key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
+            headers={"WWW-Authenticate": 'Bearer realm="scribewire"'},
+        )
+
+
+def _presented(request: web.Request) -> str:
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() in {"bearer", "token"}:
+        return value.strip()
+    return request.headers.get("x-api-key", "")
+
+
+def owner_of(request: web.Request) -> str:
+    """The owner that the door let in."""
+    return request[OWNER]

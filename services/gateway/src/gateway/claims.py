@@ -1,0 +1,51 @@
+"""What an Idempotency-Key stands for: its first request, kept beside the bytes, so that it holds without Postgres."""
+
+import re
+from uuid import UUID
+
+from common import layout
+from common.blobs import Blobs, read_all
+from common.events import UploadReceived
+from gateway.problems import INVALID, KEY_REUSED, Problem
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def idempotency_key(header: str | None) -> str | None:
+    """The key a client sent, or None; a 422 problem when it is not 1 to 255 visible ASCII characters."""
+    if header is None or _KEY.fullmatch(header):
+        return header
+    message = "must be 1 to 255 visible ASCII characters"
+    raise Problem(INVALID, f"Idempotency-Key {message}.", errors=[("Idempotency-Key", message)])
+
+
+def _name(owner: str, job: UUID) -> str:
+    return f"{layout.originals(owner, job)}claim.json"
+
+
+async def claim(blobs: Blobs, event: UploadReceived) -> UploadReceived:
+    """Make this the key's request, or find the one that was first.
+
+    The claim is created only if absent, so of requests at the same time exactly one wins. A loser with the same
+    bytes and options gets the winner's event, so that both are one job; any other is refused, and its bytes removed.
+
+    Returns
+    -------
+    UploadReceived
+        The event to publish: this one, or the first request's.
+
+    Raises
+    ------
+    Problem
+        422 when the first request had other bytes or options.
+    """
+    name = _name(event.owner, event.job_id)
+    if await blobs.write(name, event.model_dump_json().encode()):
+        return event
+    first = UploadReceived.model_validate_json(await read_all(blobs, name))
+    if first.sha256 != event.sha256:
+        await blobs.remove(event.source.name)
+        raise Problem(KEY_REUSED, "The first request with this Idempotency-Key had another file.")
+    if first.options != event.options:
+        raise Problem(KEY_REUSED, "The first request with this Idempotency-Key had other options.")
+    return first

@@ -1,0 +1,44 @@
+"""Options as form fields or query parameters, read into `JobOptions`."""
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+from pydantic import ValidationError
+
+from common.options import JobOptions
+from gateway.problems import INVALID, Problem, invalid
+
+_MANY: Mapping[str, str | None] = MappingProxyType({"translate": ",", "keyterms": None})
+"""Options that may be repeated, and what else may stand between their values."""
+
+
+def job_options(fields: Iterable[tuple[str, str]]) -> JobOptions:
+    """The options a client asked for.
+
+    ``translate`` and ``keyterms`` may be repeated, and ``translate`` separated by commas. A name may end in ``[]``, as
+    some form libraries write lists.
+
+    Raises
+    ------
+    Problem
+        422 that names each option that is unknown, given twice, or has a bad value.
+    """
+    values: dict[str, str] = {}
+    lists: dict[str, list[str]] = {}
+    twice: list[tuple[str, str]] = []
+    for given, value in fields:
+        name = given.removesuffix("[]")
+        if name in _MANY:
+            separator = _MANY[name]
+            parts = value.split(separator) if separator else [value]
+            lists.setdefault(name, []).extend(part.strip() for part in parts)
+        elif name in values:
+            twice.append((name, "given twice"))
+        else:
+            values[name] = value
+    if twice:
+        raise Problem(INVALID, f"Given twice: {', '.join(name for name, _ in twice)}.", errors=twice)
+    try:
+        return JobOptions.model_validate(values | lists)
+    except ValidationError as error:
+        raise invalid(error) from None

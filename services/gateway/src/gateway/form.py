@@ -1,0 +1,129 @@
+"""A request's body as it streams in, multipart or raw, as pieces: the file's head, its bytes, and fields."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+import aiohttp
+from aiohttp import web
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from gateway.problems import MALFORMED, NO_FILE, STALLED, TOO_LARGE, Problem
+
+LONGEST_FIELD = 16 * 1024
+MOST_PARTS = 400
+MULTIPART_ROOM = 1024 * 1024
+"""Bytes a multipart body may have beside its file: boundaries, heads, fields, preamble."""
+
+
+@dataclass(frozen=True)
+class FileHead:
+    """A file begins; the bytes that follow are its own. Name and type are as the client sent them."""
+
+    filename: str | None
+    content_type: str | None
+
+
+@dataclass(frozen=True)
+class FormField:
+    """One field of a form."""
+
+    name: str
+    value: str
+
+
+Piece = FileHead | FormField | bytes
+
+
+def pieces(request: web.Request, *, stall: float, limit: int) -> AsyncIterator[Piece]:
+    """The pieces of a request's body, in the order they come.
+
+    Parameters
+    ----------
+    request
+        A request whose body was not read yet: ``multipart/form-data``, or anything else for a raw file.
+    stall
+        Seconds of silence after which a 408 problem is raised.
+    limit
+        Bytes a file may have; the whole body may have `MULTIPART_ROOM` more.
+
+    Raises
+    ------
+    Problem
+        400 when the body is not what it says or ends too early, 408, 413, or 422 when a form has two files.
+    ConnectionError
+        When the client is gone.
+    """
+    chunks = _chunks(request, stall=stall, limit=limit + MULTIPART_ROOM)
+    kind, parameters = parse_options_header(request.headers.get("Content-Type", ""))
+    if kind != "multipart/form-data":
+        return _raw(request, chunks, kind)
+    return _multipart(chunks, parameters.get("boundary", ""))
+
+
+async def _chunks(request: web.Request, *, stall: float, limit: int) -> AsyncIterator[bytes]:
+    incoming = request.content.iter_any()
+    received = 0
+    while True:
+        try:
+            async with asyncio.timeout(stall):
+                chunk = await anext(incoming, b"")
+        except TimeoutError:
+            raise Problem(STALLED, f"Nothing came for {stall:.0f} seconds.", headers={"Connection": "close"}) from None
+        except (aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError) as error:
+            raise Problem(MALFORMED, "The body ended early or is not encoded as its head says.") from error
+        if not chunk:
+            return
+        received += len(chunk)
+        if received > limit:
+            raise Problem(TOO_LARGE, "The body is larger than a file may be.")
+        yield chunk
+
+
+async def _raw(request: web.Request, chunks: AsyncIterator[bytes], kind: str) -> AsyncIterator[Piece]:
+    name = request.headers.get("X-Filename")
+    yield FileHead(unquote(name, errors="replace") if name is not None else None, kind or None)
+    async for chunk in chunks:
+        yield chunk
+
+
+async def _multipart(chunks: AsyncIterator[bytes], boundary: str) -> AsyncIterator[Piece]:
+    files = 0
+    head: FileHead | None = None
+    field: list[bytes] = []
+    name = ""
+    try:
+        parser = PushMultipartParser(boundary, max_segment_count=MOST_PARTS)
+        async for chunk in chunks:
+            for event in parser.parse(chunk):
+                if isinstance(event, MultipartSegment):
+                    name, field = event.name or "", []
+                    head = _file_head(event)
+                    if head is not None:
+                        files += 1
+                        if files > 1:
+                            raise Problem(NO_FILE, "Send one file in a request.", errors=[(name, "second file")])
+                        yield head
+                elif event is None:
+                    if head is None:
+                        yield FormField(name, b"".join(field).decode())
+                elif head is not None:
+                    yield event
+                else:
+                    field.append(event)
+                    if sum(map(len, field)) > LONGEST_FIELD:
+                        raise Problem(
+                            TOO_LARGE, f"The field '{name[:100]}' is too long.", errors=[(name[:100], "too long")]
+                        )
+        parser.close()
+    except MultipartError as error:
+        raise Problem(MALFORMED, f"The multipart body is broken: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise Problem(MALFORMED, f"The field '{name[:100]}' is not UTF-8.") from error
+
+
+def _file_head(segment: MultipartSegment) -> FileHead | None:
+    if segment.filename is None and segment.name != "file":
+        return None
+    return FileHead(segment.filename, segment.content_type)

@@ -1,0 +1,92 @@
+"""Listing, reading, cancelling and deleting jobs."""
+
+import asyncio
+import base64
+import binascii
+from datetime import UTC, datetime, timedelta
+from typing import Literal, get_args
+from uuid import UUID
+
+from aiohttp import web
+from common.bus.producer import Producer
+
+from common.events import JobControl
+from gateway.answers import json_answer
+from gateway.auth import owner_of
+from gateway.lookup import Jobs
+from gateway.models import ENDED, Deletion, Job, JobPage, JobsQuery, Status
+from gateway.problems import ALREADY_ENDED, INVALID, Problem
+from gateway.routes import query_of
+from gateway.settings import GatewaySettings
+from gateway.store import Store, StoreUnavailable
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_STATES: tuple[Status, ...] = get_args(Status)
+_ERASURE_PAUSE = 0.1
+
+
+class JobsApi:
+    """The handlers of `/v1/jobs`, save the upload, the events and the transcript."""
+
+    def __init__(self, *, jobs: Jobs, store: Store, producer: Producer, settings: GatewaySettings) -> None:
+        self._jobs = jobs
+        self._store = store
+        self._producer = producer
+        self._settings = settings
+
+    async def list(self, request: web.Request) -> web.Response:
+        """GET /v1/jobs."""
+        query = query_of(request, JobsQuery)
+        owner = owner_of(request)
+        found = await self._store.newest(owner, status=query.status, before=_place(query.cursor), limit=query.limit + 1)
+        page = found[: query.limit]
+        counts = dict.fromkeys(_STATES, 0) | await self._store.counts(owner)
+        more = len(found) > query.limit
+        return json_answer(JobPage(jobs=page, next_cursor=_cursor(page[-1]) if more else None, counts=counts))
+
+    async def get(self, request: web.Request) -> web.Response:
+        """GET /v1/jobs/{id}."""
+        return json_answer((await self._jobs.find(request)).job)
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """POST /v1/jobs/{id}/cancel."""
+        job = (await self._jobs.find(request)).job
+        if job.status in ENDED:
+            raise Problem(ALREADY_ENDED, f"The job is {job.status}.", job_status=job.status)
+        await self._say(request, job, "cancel")
+        return json_answer(job, status=202)
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """DELETE /v1/jobs/{id}: 204 when everything is erased, 202 when that goes on in the background."""
+        job = (await self._jobs.find(request)).job
+        await self._say(request, job, "delete")
+        try:
+            async with asyncio.timeout(self._settings.delete_seconds):
+                while not await self._store.erased(job.id):  # noqa: ASYNC110 - the row is Postgres', no event tells
+                    await asyncio.sleep(_ERASURE_PAUSE)
+        except (TimeoutError, StoreUnavailable):
+            return json_answer(Deletion(id=job.id), status=202)
+        return web.Response(status=204)
+
+    async def _say(self, request: web.Request, job: Job, action: Literal["cancel", "delete"]) -> None:
+        await self._producer.publish(
+            JobControl(job_id=job.id, owner=owner_of(request), lane=job.priority, action=action),
+            timeout=self._settings.publish_seconds,
+        )
+
+
+def _cursor(job: Job) -> str:
+    place = f"{(job.created_at - _EPOCH) // timedelta(microseconds=1)}/{job.id}"
+    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
+
+
+def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        microseconds, _, job = raw.partition("/")
+        return _EPOCH + timedelta(microseconds=int(microseconds)), UUID(job)
+    except (ValueError, OverflowError, binascii.Error):
+        message = "is not a cursor of this list"
+        raise Problem(INVALID, f"cursor {message}.", errors=[("cursor", message)]) from None

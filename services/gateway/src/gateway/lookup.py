@@ -1,0 +1,60 @@
+"""Finding a job for its owner: the recorded row, or what this gateway accepted a moment ago."""
+
+from uuid import UUID
+
+from aiohttp import web
+from common.bus.control import ControlLog
+
+from gateway.accepted import Accepted
+from gateway.auth import owner_of
+from gateway.problems import NOT_FOUND, Problem
+from gateway.store import JobRow, Store, StoreUnavailable
+
+
+def path_id(request: web.Request) -> UUID:
+    """The id in the path; something that is no id is not found."""
+    try:
+        return UUID(request.match_info["id"])
+    except ValueError:
+        raise Problem(NOT_FOUND, "Nothing has this id.") from None
+
+
+class Jobs:
+    """Jobs by id, for the owner a request comes from."""
+
+    def __init__(self, *, store: Store, accepted: Accepted, control: ControlLog) -> None:
+        self._store = store
+        self._accepted = accepted
+        self._control = control
+
+    async def find(self, request: web.Request) -> JobRow:
+        """The job a request names.
+
+        Raises
+        ------
+        Problem
+            404 when there is none, it is another owner's, or it was deleted: the same answer for all three.
+        StoreUnavailable
+            When Postgres is away and the job was not accepted here lately.
+        """
+        owner, job = owner_of(request), path_id(request)
+        if self._control.deleted(job):
+            raise _missing()
+        try:
+            row = await self._store.job(owner, job)
+        except StoreUnavailable:
+            row = self._remembered(owner, job)
+            if row is None:
+                raise
+        row = row or self._remembered(owner, job)
+        if row is None:
+            raise _missing()
+        return row
+
+    def _remembered(self, owner: str, job: UUID) -> JobRow | None:
+        accepted = self._accepted.get(owner, job)
+        return JobRow(job=accepted, transcript=None, translations={}) if accepted is not None else None
+
+
+def _missing() -> Problem:
+    return Problem(NOT_FOUND, "There is no job with this id.")

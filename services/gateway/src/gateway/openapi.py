@@ -1,0 +1,152 @@
+"""The OpenAPI 3.1 document, made from the route table; ``python -m gateway.openapi write FILE`` writes it."""
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from openapi_pydantic import OpenAPI
+from openapi_pydantic.util import PydanticSchema, construct_open_api_with_schema_class
+from pydantic import BaseModel, ConfigDict, Field
+
+from common.options import JobOptions
+from gateway.problems import Handler, ProblemDocument
+from gateway.routes import ROUTES, Answer, Route
+
+_TITLES = {
+    400: "The request cannot be read.",
+    401: "A valid key is needed.",
+    404: "There is no such thing.",
+    408: "The upload fell silent.",
+    409: "Not in this state.",
+    413: "Too large.",
+    422: "Not valid, or nobody can do it; `errors` names each field.",
+    503: "A part is away; try again after `Retry-After` seconds.",
+}
+
+
+class UploadForm(JobOptions):
+    """A file with the job's options beside it."""
+
+    model_config = ConfigDict(json_schema_extra={"required": ["file"]})
+
+    file: bytes = Field(description="The recording.")
+
+
+def document() -> dict[str, Any]:
+    """The whole document as plain data."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    api = OpenAPI.model_validate(
+        {
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Scribewire",
+                "version": "1",
+                "description": "Speech in, text out. Errors are RFC 9457 problems.",
+                "license": {"name": "See the repository", "identifier": "LicenseRef-Scribewire"},
+            },
+            "servers": [{"url": "/"}],
+            "paths": paths,
+            "components": {
+                "securitySchemes": {
+                    "bearer": {"type": "http", "scheme": "bearer"},
+                    "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                }
+            },
+            "security": [{"bearer": []}, {"key": []}],
+        }
+    )
+    built = construct_open_api_with_schema_class(api)
+    return json.loads(built.model_dump_json(by_alias=True, exclude_none=True))  # type: ignore[no-any-return]
+
+
+def text() -> str:
+    """The document as it is committed."""
+    return json.dumps(document(), indent=2, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def serve() -> Handler:
+    """The handler of `/openapi.json`; the document is made once."""
+    made = text().encode()
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(body=made, content_type="application/json")
+
+    return answer
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    problems = route.problems if route.door == "open" else (401, *route.problems)
+    operation: dict[str, Any] = {
+        "operationId": route.operation,
+        "summary": route.summary,
+        "parameters": list(_parameters(route)),
+        "responses": {str(status): _answer(answer) for status, answer in route.answers.items()}
+        | {str(status): _problem(status) for status in problems},
+    }
+    if route.description:
+        operation["description"] = route.description
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": _schema(route.body)}}
+    if route.upload:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"multipart/form-data": _schema(UploadForm), "*/*": {"schema": {}}},
+        }
+    if route.door == "open":
+        operation["security"] = []
+    elif route.door == "loopback":
+        operation["security"] = [{}, {"bearer": []}, {"key": []}]
+    return operation
+
+
+def _parameters(route: Route) -> Iterator[dict[str, Any]]:
+    if "{id}" in route.path:
+        yield {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+    if route.query is not None:
+        for name, schema in route.query.model_json_schema()["properties"].items():
+            described = {key: value for key, value in schema.items() if key not in {"description", "title"}}
+            yield {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "schema": described,
+                "description": schema.get("description", ""),
+            }
+    for name, says in route.headers.items():
+        yield {"name": name, "in": "header", "required": False, "schema": {"type": "string"}, "description": says}
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": answer.says}
+    if answer.model is not None:
+        described["content"] = {"application/json": _schema(answer.model)}
+    elif answer.media:
+        described["content"] = {media: {"schema": {}} for media in answer.media}
+    if answer.headers:
+        described["headers"] = {
+            name: {"description": says, "schema": {"type": "string"}} for name, says in answer.headers.items()
+        }
+    return described
+
+
+def _problem(status: int) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": _TITLES[status],
+        "content": {"application/problem+json": _schema(ProblemDocument)},
+    }
+    if status == 503:
+        described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+    return described
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    return {"schema": PydanticSchema(schema_class=model)}
+
+
+if __name__ == "__main__":
+    Path(sys.argv[1]).write_text(text())

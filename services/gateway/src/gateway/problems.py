@@ -1,0 +1,166 @@
+"""Errors as RFC 9457 problems: the list of all kinds, and the one middleware that answers with them."""
+
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+from common.bus.producer import BusUnavailable
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from common.blobs import BlobsUnavailable
+from gateway.store import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+RETRY_AFTER = {"Retry-After": "5"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of problem: the last part of its type, its HTTP status and its title."""
+
+    slug: str
+    status: int
+    title: str
+
+
+MALFORMED = Kind("malformed-request", 400, "The request cannot be read")
+UNAUTHORIZED = Kind("unauthorized", 401, "A valid key is needed")
+NOT_FOUND = Kind("not-found", 404, "There is no such thing")
+METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This method is not offered here")
+STALLED = Kind("stalled", 408, "The upload fell silent")
+NOT_READY = Kind("not-ready", 409, "The result is not there yet")
+JOB_FAILED = Kind("job-failed", 409, "The job has no result")
+ALREADY_ENDED = Kind("already-ended", 409, "The job has already ended")
+JOB_DELETED = Kind("job-deleted", 409, "The job was deleted")
+TOO_LARGE = Kind("too-large", 413, "The upload is too large")
+INVALID = Kind("invalid-request", 422, "The request is not valid")
+NO_FILE = Kind("no-file", 422, "The request has no file")
+EMPTY_FILE = Kind("empty-file", 422, "The file is empty")
+UNSUPPORTED = Kind("unsupported", 422, "No engine can do this")
+KEY_REUSED = Kind("idempotency-key-reused", 422, "The Idempotency-Key belongs to another request")
+INTERNAL = Kind("internal", 500, "Something went wrong on our side")
+UNAVAILABLE = Kind("unavailable", 503, "Please try again shortly")
+
+
+class FieldError(BaseModel):
+    """What is wrong with one field of the request."""
+
+    field: str
+    message: str
+
+
+class ProblemDocument(BaseModel):
+    """RFC 9457 problem details; members a kind adds beside these are named in its description."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(description="`urn:scribewire:problem:` and the kind.")
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldError] | None = Field(default=None, description="With status 422: what is wrong where.")
+
+
+class Problem(Exception):  # noqa: N818 - named as the RFC names it
+    """An answer that is an error.
+
+    Parameters
+    ----------
+    kind
+        Which of the kinds above.
+    detail
+        What is wrong in this case and what to do, for a person.
+    errors
+        Pairs of field and message.
+    headers
+        Extra headers, such as ``Retry-After``.
+    extra
+        Members added to the document.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str,
+        *,
+        errors: Iterable[tuple[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.headers = headers
+        self.document = {
+            "type": f"urn:scribewire:problem:{kind.slug}",
+            "title": kind.title,
+            "status": kind.status,
+            "detail": detail,
+            **extra,
+        }
+        if listed := [{"field": field, "message": message} for field, message in errors]:
+            self.document["errors"] = listed
+
+    def response(self) -> web.Response:
+        """The answer over HTTP."""
+        return web.Response(
+            status=self.kind.status,
+            body=json.dumps(self.document).encode(),
+            content_type="application/problem+json",
+            headers=self.headers,
+        )
+
+
+def invalid(error: ValidationError) -> Problem:
+    """The problem that names every field a pydantic model refused."""
+    errors = [(".".join(str(part) for part in item["loc"]) or "body", item["msg"]) for item in error.errors()]
+    named = ", ".join(sorted({field.split(".", maxsplit=1)[0] for field, _ in errors}))
+    return Problem(INVALID, f"Not valid: {named}.", errors=errors)
+
+
+def unavailable(detail: str) -> Problem:
+    """A part this request needs is away for now; the same request may be sent again."""
+    return Problem(UNAVAILABLE, detail, headers=RETRY_AFTER)
+
+
+def _of_http(error: web.HTTPException) -> Problem:
+    if error.status == 405:
+        return Problem(METHOD_NOT_ALLOWED, "See /openapi.json.", headers={"Allow": error.headers.get("Allow", "")})
+    if error.status == 413:
+        return Problem(TOO_LARGE, "The body is larger than this address takes.")
+    if error.status == 404:
+        return Problem(NOT_FOUND, "Nothing is found at this address; see /openapi.json.")
+    return Problem(MALFORMED, "The request cannot be understood.")
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error as a problem; an unknown one as 500 without a word about its cause."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem.response()
+    except web.HTTPException as error:
+        return _of_http(error).response()
+    except BlobsUnavailable:
+        log.warning("blobs_unavailable", path=request.path)
+        return unavailable("The store of files is full or away; nothing was kept of this request.").response()
+    except BusUnavailable:
+        log.warning("kafka_unavailable", path=request.path)
+        return unavailable(
+            "The log is away; send the request again, with the same Idempotency-Key if it had one."
+        ).response()
+    except StoreUnavailable:
+        log.warning("postgres_unavailable", path=request.path)
+        return unavailable("The database is away; jobs go on, their state can be asked for again shortly.").response()
+    except ConnectionError:
+        log.info("client_gone", path=request.path)
+        return Problem(MALFORMED, "The connection ended before the request did.").response()
+    except Exception:
+        log.exception("request_failed", path=request.path)
+        return Problem(INTERNAL, "It is logged; please try again, and tell the operator if it stays.").response()

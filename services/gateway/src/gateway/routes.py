@@ -1,0 +1,225 @@
+"""Every address of the gateway in one table; the server and the OpenAPI document are both made from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar, cast
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from common.options import JobOptions
+from gateway.models import (
+    Deletion,
+    Health,
+    Job,
+    JobPage,
+    JobsQuery,
+    NewWebhook,
+    TranscriptQuery,
+    WebhookCreated,
+    WebhookList,
+)
+
+QUERY = web.RequestKey("query", BaseModel)
+"""The validated query of a request whose route has one."""
+
+BODY = web.RequestKey("body", BaseModel)
+"""The validated JSON body of a request whose route has one."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def query_of(request: web.Request, model: type[Model]) -> Model:
+    """The validated query; ``model`` is the one the route names."""
+    return cast("Model", request[QUERY])
+
+
+def body_of(request: web.Request, model: type[Model]) -> Model:
+    """The validated JSON body; ``model`` is the one the route names."""
+    return cast("Model", request[BODY])
+
+
+Door = Literal["key", "open", "loopback"]
+"""Who comes in: who has the key; anyone; anyone on this machine, and from elsewhere who has the key."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One successful answer: what it says, its JSON model or the media types it may have, its headers."""
+
+    says: str
+    model: type[BaseModel] | None = None
+    media: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One address: how it is called, what it takes and answers, and which problems it may answer with."""
+
+    operation: str
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, Answer]
+    description: str = ""
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    upload: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[int, ...] = ()
+    door: Door = "key"
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        operation="submit_job",
+        method="POST",
+        path="/v1/jobs",
+        summary="Send a recording",
+        description=(
+            "Either `multipart/form-data` with the file in a part named `file` and options as fields, before or after "
+            "it; or the file as the body, of any content type, with options as query parameters and its name, "
+            "percent-encoded, in `X-Filename`. The 202 is sent once the bytes are stored and the job is in the log. "
+            "After a 503 the same request may be sent again: with an `Idempotency-Key` it stays one job."
+        ),
+        query=JobOptions,
+        upload=True,
+        headers={
+            "Idempotency-Key": "1 to 255 visible ASCII characters; the same key, file and options are the same job.",
+            "X-Filename": "Name of the file, percent-encoded, when the body is the file.",
+        },
+        answers={202: Answer("The job.", Job, headers={"Location": "Address of the job."})},
+        problems=(400, 408, 409, 413, 422, 503),
+    ),
+    Route(
+        operation="list_jobs",
+        method="GET",
+        path="/v1/jobs",
+        summary="List jobs, newest first",
+        query=JobsQuery,
+        answers={200: Answer("A page of jobs, and how many there are in each state.", JobPage)},
+        problems=(422, 503),
+    ),
+    Route(
+        operation="get_job",
+        method="GET",
+        path="/v1/jobs/{id}",
+        summary="How a job is doing",
+        answers={200: Answer("The job.", Job)},
+        problems=(404, 503),
+    ),
+    Route(
+        operation="watch_job",
+        method="GET",
+        path="/v1/jobs/{id}/events",
+        summary="Follow a job live",
+        description=(
+            "Server-sent events. The `data` of each is the whole job; `event` is `progress`, or `completed`, `failed`, "
+            "`cancelled` or `deleted` for the last one, after which the stream ends. The first event says how the job "
+            "is now. `id` is the state's rank and the fraction, such as `2-0.5000`; a client that comes back with "
+            "`Last-Event-ID` is never sent back behind it, and gets 204 when it has seen the end."
+        ),
+        headers={"Last-Event-ID": "The `id` of the last event seen."},
+        answers={
+            200: Answer("The events.", media=("text/event-stream",)),
+            204: Answer("The client has seen the last event."),
+        },
+        problems=(404, 503),
+    ),
+    Route(
+        operation="get_transcript",
+        method="GET",
+        path="/v1/jobs/{id}/transcript",
+        summary="The transcript, or a translation of it",
+        description="A 409 says in `job_status` how the job is, and in `error` why there will be no result.",
+        query=TranscriptQuery,
+        answers={
+            200: Answer(
+                "The transcript in the form asked for.",
+                media=("application/json", "text/plain", "application/x-subrip", "text/vtt"),
+                headers={"Content-Disposition": "A file name that fits."},
+            )
+        },
+        problems=(404, 409, 422, 503),
+    ),
+    Route(
+        operation="cancel_job",
+        method="POST",
+        path="/v1/jobs/{id}/cancel",
+        summary="Stop a job and keep its record",
+        answers={202: Answer("The job as it is now; it will be `cancelled` unless it ends first.", Job)},
+        problems=(404, 409, 503),
+    ),
+    Route(
+        operation="delete_job",
+        method="DELETE",
+        path="/v1/jobs/{id}",
+        summary="Stop a job and erase everything of it",
+        description="From the answer on, the job is not found any more, on every replica.",
+        answers={
+            202: Answer("The erasure goes on in the background.", Deletion),
+            204: Answer("Everything is erased."),
+        },
+        problems=(404, 503),
+    ),
+    Route(
+        operation="add_webhook",
+        method="POST",
+        path="/v1/webhooks",
+        summary="Have events sent to an address",
+        description="Signed as Standard Webhooks says, with the secret of the answer, which is shown this once.",
+        body=NewWebhook,
+        answers={201: Answer("The address with its secret.", WebhookCreated)},
+        problems=(400, 413, 422, 503),
+    ),
+    Route(
+        operation="list_webhooks",
+        method="GET",
+        path="/v1/webhooks",
+        summary="List registered addresses",
+        answers={200: Answer("Every address.", WebhookList)},
+        problems=(503,),
+    ),
+    Route(
+        operation="drop_webhook",
+        method="DELETE",
+        path="/v1/webhooks/{id}",
+        summary="Forget an address",
+        answers={204: Answer("It is forgotten.")},
+        problems=(404, 503),
+    ),
+    Route(
+        operation="openapi",
+        method="GET",
+        path="/openapi.json",
+        summary="This document",
+        answers={200: Answer("OpenAPI 3.1.", media=("application/json",))},
+        door="open",
+    ),
+    Route(
+        operation="alive",
+        method="GET",
+        path="/healthz",
+        summary="Whether the process lives",
+        answers={200: Answer("It does.", Health)},
+        door="open",
+    ),
+    Route(
+        operation="ready",
+        method="GET",
+        path="/readyz",
+        summary="Whether uploads can be taken",
+        description="Without Kafka or the store of files it is not; without PostgreSQL it is degraded.",
+        answers={200: Answer("They can.", Health), 503: Answer("They cannot.", Health)},
+        door="open",
+    ),
+    Route(
+        operation="metrics",
+        method="GET",
+        path="/metrics",
+        summary="Figures for Prometheus",
+        answers={200: Answer("Prometheus text.", media=("text/plain",))},
+        door="loopback",
+    ),
+)

@@ -1,0 +1,204 @@
+"""Every SQL statement of the gateway, each under a name that says what it means."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from common.db.open_job import open_job
+
+from common.events import ErrorInfo, UploadReceived
+from common.options import JobOptions
+from gateway.models import Job, Links, TranslationState, Webhook
+
+_JOB = """
+SELECT id, owner, status, stage, fraction, detail, lane, filename, content_type, size, sha256, options, created_at,
+       updated_at, finished_at, duration, language, media, words, segments, provider, model, transcript_blob,
+       error_code, error_message
+  FROM jobs"""
+
+JOB_OF_OWNER = _JOB + " WHERE owner = $1 AND id = $2 AND created_at IS NOT NULL"
+
+NEWEST_JOBS = (
+    _JOB
+    + """
+ WHERE owner = $1 AND created_at IS NOT NULL
+   AND ($2::text IS NULL OR status = $2)
+   AND ($3::timestamptz IS NULL OR (created_at, id) < ($3, $4))
+ ORDER BY created_at DESC, id DESC
+ LIMIT $5"""
+)
+
+JOBS_BY_STATUS = """
+SELECT status, count(*) AS jobs FROM jobs WHERE owner = $1 AND created_at IS NOT NULL GROUP BY status"""
+
+TRANSLATIONS_OF_JOBS = """
+SELECT job_id, language, translator, blob, error_code, error_message FROM translations WHERE job_id = ANY($1)"""
+
+JOB_IS_ERASED = "SELECT EXISTS (SELECT FROM erased_jobs WHERE job_id = $1)"
+
+KNOWN_JOBS = """
+SELECT id FROM jobs WHERE id = ANY($1) UNION SELECT job_id FROM erased_jobs WHERE job_id = ANY($1)"""
+
+ADD_WEBHOOK = """
+INSERT INTO webhook_endpoints (id, owner, url, secret, events, created_at) VALUES ($1, $2, $3, $4, $5, $6)"""
+
+WEBHOOKS_OF_OWNER = """
+SELECT id, url, events, created_at, disabled_at, disabled_reason
+  FROM webhook_endpoints WHERE owner = $1 ORDER BY created_at, id"""
+
+DROP_WEBHOOK = "DELETE FROM webhook_endpoints WHERE owner = $1 AND id = $2 RETURNING id"
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedTableError,
+    asyncpg.CannotConnectNowError,
+)
+"""What asyncpg raises when the database is down, starting, full or not yet migrated."""
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - named for the state, not the class
+    """PostgreSQL does not answer for now."""
+
+
+@dataclass(frozen=True)
+class JobRow:
+    """A job and where its results are stored: the transcript, and each translation by its language."""
+
+    job: Job
+    transcript: str | None
+    translations: dict[str, str]
+
+
+class Store:
+    """Reads what the recorder recorded; writes webhook endpoints, and opens jobs.
+
+    Parameters
+    ----------
+    pool
+        Connections to PostgreSQL; may be down.
+    seconds
+        Longest wait for one answer, after which every method raises `StoreUnavailable`.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, *, seconds: float) -> None:
+        self._pool = pool
+        self._seconds = seconds
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Any]:
+        try:
+            async with asyncio.timeout(self._seconds), self._pool.acquire() as connection:
+                yield connection
+        except _AWAY as error:
+            raise StoreUnavailable from error
+
+    async def ping(self) -> None:
+        """Return when the database answers."""
+        async with self._connection() as connection:
+            await connection.fetchval("SELECT 1")
+
+    async def open(self, event: UploadReceived) -> None:
+        """Open the job's row unless it is there; the recorder does the same from the event."""
+        async with self._connection() as connection:
+            await open_job(connection, event)
+
+    async def job(self, owner: str, job: UUID) -> JobRow | None:
+        """One job of an owner."""
+        async with self._connection() as connection:
+            row = await connection.fetchrow(JOB_OF_OWNER, owner, job)
+            if row is None:
+                return None
+            return _job_row(row, await connection.fetch(TRANSLATIONS_OF_JOBS, [job]))
+
+    async def newest(
+        self, owner: str, *, status: str | None, before: tuple[datetime, UUID] | None, limit: int
+    ) -> list[Job]:
+        """An owner's jobs, newest first, from after a place in that order."""
+        time, job = before or (None, None)
+        async with self._connection() as connection:
+            rows = await connection.fetch(NEWEST_JOBS, owner, status, time, job, limit)
+            translations = await connection.fetch(TRANSLATIONS_OF_JOBS, [row["id"] for row in rows])
+        return [_job_row(row, [t for t in translations if t["job_id"] == row["id"]]).job for row in rows]
+
+    async def counts(self, owner: str) -> dict[str, int]:
+        """How many jobs an owner has in each state."""
+        async with self._connection() as connection:
+            return {row["status"]: row["jobs"] for row in await connection.fetch(JOBS_BY_STATUS, owner)}
+
+    async def erased(self, job: UUID) -> bool:
+        """Whether the recorder has erased the job."""
+        async with self._connection() as connection:
+            return bool(await connection.fetchval(JOB_IS_ERASED, job))
+
+    async def known(self, jobs: Iterable[UUID]) -> set[UUID]:
+        """Which of the jobs have a row or were erased."""
+        async with self._connection() as connection:
+            return {row["id"] for row in await connection.fetch(KNOWN_JOBS, list(jobs))}
+
+    async def add_webhook(self, owner: str, webhook: Webhook, secret: str) -> None:
+        """Register an address."""
+        async with self._connection() as connection:
+            await connection.execute(
+                ADD_WEBHOOK, webhook.id, owner, webhook.url, secret, webhook.events, webhook.created_at
+            )
+
+    async def webhooks(self, owner: str) -> list[Webhook]:
+        """An owner's addresses, oldest first."""
+        async with self._connection() as connection:
+            return [Webhook.model_validate(dict(row)) for row in await connection.fetch(WEBHOOKS_OF_OWNER, owner)]
+
+    async def drop_webhook(self, owner: str, webhook: UUID) -> bool:
+        """Forget an address; False when there was none."""
+        async with self._connection() as connection:
+            return await connection.fetchval(DROP_WEBHOOK, owner, webhook) is not None
+
+
+def _job_row(row: Any, translations: Sequence[Any]) -> JobRow:
+    options = JobOptions.model_validate(row["options"] or {})
+    done = {t["language"]: t for t in translations}
+    return JobRow(
+        job=Job(
+            **{name: row[name] for name in _SAME},
+            status=row["status"] or "queued",
+            fraction=row["fraction"] or 0.0,
+            detail=row["detail"] or "",
+            options=options,
+            priority=row["lane"],
+            error=_error(row),
+            translations=tuple(_translation(language, done.get(language)) for language in options.translate),
+            links=Links.of(row["id"]),
+        ),
+        transcript=row["transcript_blob"],
+        translations={language: t["blob"] for language, t in done.items() if t["blob"] is not None},
+    )
+
+
+_SAME = (
+    *("id", "stage", "filename", "size", "sha256", "content_type", "language", "duration", "media", "words"),
+    *("segments", "provider", "model", "created_at", "updated_at", "finished_at"),
+)
+"""Columns that are the job's fields by the same name."""
+
+
+def _translation(language: str, row: Any | None) -> TranslationState:
+    if row is None:
+        return TranslationState(language=language)
+    error = _error(row)
+    status = "failed" if error else "completed" if row["blob"] else "pending"
+    return TranslationState(language=language, status=status, translator=row["translator"], error=error)
+
+
+def _error(row: Any) -> ErrorInfo | None:
+    return ErrorInfo(code=row["error_code"], message=row["error_message"] or "") if row["error_code"] else None

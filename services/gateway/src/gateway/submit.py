@@ -1,0 +1,144 @@
+"""POST /v1/jobs: bytes stored, event acknowledged, row opened; in this order, so that a 202 is never lost."""
+
+from collections.abc import Sequence
+from contextlib import aclosing
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+from common.bus.control import ControlLog
+from common.bus.producer import Producer
+
+from common import catalogue, ids, layout
+from common.blobs import Blobs
+from common.events import BlobRef, UploadReceived
+from common.options import JobOptions, SegmentPlan
+from gateway.accepted import Accepted
+from gateway.addresses import public_url
+from gateway.answers import json_answer
+from gateway.auth import owner_of
+from gateway.claims import claim, idempotency_key
+from gateway.fields import job_options
+from gateway.filenames import printable, sanitise
+from gateway.form import MULTIPART_ROOM, FileHead, pieces
+from gateway.intake import Fields, Intake
+from gateway.models import Job
+from gateway.problems import JOB_DELETED, TOO_LARGE, UNSUPPORTED, Problem
+from gateway.settings import GatewaySettings
+from gateway.store import Store, StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+
+class Submit:
+    """Takes an upload and makes it a job.
+
+    A client that gets a 503 may send the same request again; with an Idempotency-Key it is the same job. What was
+    stored for a request that ended in a 503 stays until the sweep, for its event may still be published.
+    """
+
+    def __init__(
+        self,
+        *,
+        blobs: Blobs,
+        producer: Producer,
+        control: ControlLog,
+        store: Store,
+        accepted: Accepted,
+        engines: Sequence[catalogue.Engine],
+        settings: GatewaySettings,
+    ) -> None:
+        self._blobs = blobs
+        self._producer = producer
+        self._control = control
+        self._store = store
+        self._accepted = accepted
+        self._engines = engines
+        self._settings = settings
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Answer 202 with the job, also when the same key brings the same request again."""
+        owner = owner_of(request)
+        key = idempotency_key(request.headers.get("Idempotency-Key"))
+        job_id = ids.job_id(owner, key)
+        if key is not None and self._control.deleted(job_id):
+            raise Problem(JOB_DELETED, "The job of this Idempotency-Key was deleted; use a new key.")
+        event = await self._store_upload(request, owner, job_id, idempotent=key is not None)
+        if key is not None:
+            event = await claim(self._blobs, event)
+        job = await self._already_there(event) if key is not None else None
+        if job is None:
+            await self._producer.publish(event, timeout=self._settings.publish_seconds)
+            job = Job.accepted(event)
+            self._accepted.add(owner, job)
+            await self._open(event)
+            log.info("job_accepted", job_id=str(job.id), size=job.size, lane=job.priority)
+        return json_answer(job, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
+
+    async def _store_upload(
+        self, request: web.Request, owner: str, job_id: UUID, *, idempotent: bool
+    ) -> UploadReceived:
+        limit = self._settings.max_file_size
+        is_form = request.content_type == "multipart/form-data"
+        if (request.content_length or 0) > limit + (MULTIPART_ROOM if is_form else 0):
+            raise Problem(TOO_LARGE, f"A file may have at most {limit} bytes.", limit_bytes=limit)
+        intake = Intake(
+            pieces(request, stall=self._settings.upload_stall_seconds, limit=limit),
+            fields=list(request.query.items()),
+            limit=limit,
+            check=self._plan,
+        )
+
+        def name() -> str:
+            return layout.original(owner, job_id, intake.sha256)
+
+        async with aclosing(intake.blocks()) as blocks:
+            await self._blobs.write(name, blocks)
+        options, plan = self._plan(intake.fields)
+        head = intake.head or FileHead(None, None)
+        return UploadReceived(
+            job_id=job_id,
+            owner=owner,
+            lane=options.priority,
+            source=BlobRef(name=name(), size=intake.size),
+            filename=sanitise(head.filename),
+            content_type=printable(head.content_type),
+            sha256=intake.sha256,
+            options=options,
+            plan=plan,
+            idempotent=idempotent,
+        )
+
+    def _plan(self, fields: Fields) -> tuple[JobOptions, SegmentPlan]:
+        """Read the options and plan for them; a 422 problem names what is wrong, or who could do it."""
+        options = job_options(fields)
+        if options.callback_url is not None:
+            public_url("callback_url", options.callback_url, allow_private=self._settings.webhook_allow_private)
+        try:
+            plan = catalogue.choose(options, self._engines)
+            for language in options.translate:
+                catalogue.choose_translator(language, options.language, options, self._engines)
+        except catalogue.Unsupported as error:
+            raise Problem(UNSUPPORTED, error.message, errors=[(error.field, error.message)]) from None
+        return options, self._finer(plan)
+
+    def _finer(self, plan: SegmentPlan) -> SegmentPlan:
+        bound = self._settings.segment_seconds
+        if bound is None or plan.max_seconds is None or plan.max_seconds <= bound:
+            return plan
+        return plan.model_copy(update={"max_seconds": bound})
+
+    async def _already_there(self, event: UploadReceived) -> Job | None:
+        """The job of a request that came before, unless its event may be missing from the log."""
+        try:
+            row = await self._store.job(event.owner, event.job_id)
+        except StoreUnavailable:
+            row = None
+        return row.job if row is not None else self._accepted.get(event.owner, event.job_id)
+
+    async def _open(self, event: UploadReceived) -> None:
+        # The event is in the log, so the job exists: without Postgres the recorder opens the row later.
+        try:
+            await self._store.open(event)
+        except StoreUnavailable:
+            log.warning("row_not_opened", job_id=str(event.job_id))

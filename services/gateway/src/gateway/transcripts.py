@@ -1,0 +1,79 @@
+"""GET /v1/jobs/{id}/transcript: results in the form and language asked for."""
+
+import asyncio
+import re
+from urllib.parse import quote
+
+from aiohttp import web
+
+from common.blobs import BlobNotFound, Blobs, read_all
+from common.formats import FORMATS, render
+from common.transcript import Transcript, Translation
+from gateway.lookup import Jobs
+from gateway.models import ENDED, Job, TranscriptQuery
+from gateway.problems import JOB_FAILED, NOT_FOUND, NOT_READY, Problem
+from gateway.routes import query_of
+from gateway.store import JobRow
+
+
+class Transcripts:
+    """Reads a stored transcript or translation and renders it."""
+
+    def __init__(self, *, jobs: Jobs, blobs: Blobs) -> None:
+        self._jobs = jobs
+        self._blobs = blobs
+
+    async def __call__(self, request: web.Request) -> web.Response:
+        """Answer with the file, or 409 while there is none."""
+        query = query_of(request, TranscriptQuery)
+        row = await self._jobs.find(request)
+        language = _translated_language(row.job, query.language)
+        name = _blob(row, language)
+        try:
+            raw = await read_all(self._blobs, name)
+        except BlobNotFound:
+            raise Problem(NOT_FOUND, "The result of this job was erased.") from None
+        # Rendering hours of speech takes a while; other requests go on meanwhile.
+        text = await asyncio.to_thread(_rendered, raw, query, translated=language is not None)
+        return web.Response(
+            body=text.encode(),
+            headers={
+                "Content-Type": FORMATS[query.format],
+                "Content-Disposition": _attachment(row.job, language, query.format),
+            },
+        )
+
+
+def _translated_language(job: Job, asked: str | None) -> str | None:
+    """Which translation is asked for; None for the transcript itself."""
+    if asked is None or asked.lower() in {(job.language or "").lower(), job.options.language.lower()}:
+        return None
+    for state in job.translations:
+        if state.language.lower() == asked.lower():
+            return state.language
+    raise Problem(NOT_FOUND, f"No translation into '{asked}' was requested with this job.")
+
+
+def _blob(row: JobRow, language: str | None) -> str:
+    found = row.transcript if language is None else row.translations.get(language)
+    if found is not None:
+        return found
+    job = row.job
+    error = next((t.error for t in job.translations if t.language == language), None) or job.error
+    if error is not None:
+        raise Problem(JOB_FAILED, error.message, job_status=job.status, error=error.model_dump())
+    if job.status in ENDED:
+        raise Problem(JOB_FAILED, f"The job is {job.status}; it has no such result.", job_status=job.status)
+    raise Problem(NOT_READY, f"The job is {job.status}; ask again later.", job_status=job.status)
+
+
+def _rendered(raw: bytes, query: TranscriptQuery, *, translated: bool) -> str:
+    model = Translation if translated else Transcript
+    return render(model.model_validate_json(raw), query.format, speakers=query.speakers)
+
+
+def _attachment(job: Job, language: str | None, form: str) -> str:
+    stem = (job.filename or "transcript").rpartition(".")[0] or job.filename or "transcript"
+    name = ".".join(filter(None, (stem, language, form)))
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -1,0 +1,200 @@
+"""The decoder by ffmpeg: one confined process a file, which is handed an open file and never a path."""
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self, TypeVar
+
+import structlog
+
+from common.errors import Permanent
+from transcoder.allowed import CODECS, CONTAINERS
+from transcoder.confine import READ_BYTES, Limits, confined
+from transcoder.encrypted import is_encrypted_mp4
+from transcoder.ports import RATE, SAMPLE_BYTES, Media
+from transcoder.report import Report
+from transcoder.settings import TranscoderSettings
+
+_Got = TypeVar("_Got")
+
+_log = structlog.get_logger(__name__)
+
+_ENOUGH_SECONDS = 1.0
+"""Audio that makes a damaged file worth transcribing."""
+
+_KEEP_TIME = (
+    # The time of each sample is its time in the recording: a late start and gaps (a paused call sends no packets)
+    # become silence, so subtitles fit the picture. Nothing is ever dropped: where times run backwards they go on from
+    # the sample before, and a leap of more than ten minutes is a wrong clock, not a pause.
+    "asetpts='st(1,if(gt((PTS-ld(0))*TB,600),ld(0),max(PTS,ld(0)))); st(0,ld(1)+S/SR/TB); ld(1)',"
+    f"aresample={RATE}:async=1:first_pts=0"
+)
+
+
+@dataclass(frozen=True)
+class _Abilities:
+    by_descriptor: bool
+    uid: int | None
+
+
+class FfmpegDecoder:
+    """Implements `transcoder.ports.Decoder`; make one with `FfmpegDecoder.detect`."""
+
+    def __init__(self, settings: TranscoderSettings, abilities: _Abilities) -> None:
+        self._settings = settings
+        self._abilities = abilities
+        # Darwin does not know a limit on address space.
+        memory = settings.decoder_memory_mib if sys.platform == "linux" else None
+        self._limits = Limits(settings.decoder_cpu_seconds, memory)
+
+    @classmethod
+    async def detect(cls, settings: TranscoderSettings) -> Self:
+        """Find out once what the ffmpeg at hand can do.
+
+        As root it runs as another user if that user may execute it. Without the ``fd:`` protocol (before ffmpeg 6) the
+        file is opened again through ``/dev/fd``, which keeps seeking, but needs the ``file:`` protocol and our own user.
+
+        Raises
+        ------
+        OSError
+            When there is no such program.
+        """
+        uid = settings.decoder_uid if os.geteuid() == 0 else None
+        try:
+            protocols = await _protocols(settings, uid)
+        except PermissionError:
+            _log.warning("decoder runs as root: its user may not execute it", program=settings.ffmpeg.name)
+            uid, protocols = None, await _protocols(settings, None)
+        by_descriptor = "fd" in protocols
+        return cls(settings, _Abilities(by_descriptor, uid if by_descriptor else None))
+
+    @asynccontextmanager
+    async def open(self, source: Path) -> AsyncIterator["FfmpegDecoding"]:
+        """Begin to decode a local file; see `transcoder.ports.Decoder`."""
+        size, encrypted = await asyncio.to_thread(lambda: (source.stat().st_size, is_encrypted_mp4(source)))
+        if not size:
+            raise Permanent("empty", "The file is empty: it has no bytes.")
+        if encrypted:
+            raise Permanent("encrypted", "The file is encrypted or copy-protected. Send it without protection.")
+        fd = os.open(source, os.O_RDONLY)
+        try:
+            async with confined(
+                self._command(fd), self._limits, keep=(fd,), uid=self._abilities.uid
+            ) as process:
+                decoding = FfmpegDecoding(process, self._settings)
+                try:
+                    await decoding.begin()
+                    yield decoding
+                finally:
+                    await decoding.stop()
+        finally:
+            os.close(fd)
+
+    def _command(self, fd: int) -> list[str]:
+        by_descriptor = self._abilities.by_descriptor
+        return [
+            str(self._settings.ffmpeg), "-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info",
+            "-threads", "1", "-filter_threads", "1", "-max_error_rate", "1",
+            "-protocol_whitelist", "fd" if by_descriptor else "file",
+            "-format_whitelist", ",".join(CONTAINERS), "-codec_whitelist", ",".join(CODECS),
+            "-max_streams", "64", "-probesize", "5000000", "-analyzeduration", "10000000",
+            *(("-fd", str(fd), "-i", "fd:") if by_descriptor else ("-i", f"/dev/fd/{fd}")),
+            "-map", "0:a:0", "-vn", "-sn", "-dn", "-t", str(self._settings.max_audio_seconds + 1),
+            "-af", _KEEP_TIME, "-ac", "1", "-c:a", "pcm_s16le", "-f", "s16le", "pipe:1",
+        ]  # fmt: skip
+
+
+class FfmpegDecoding:
+    """Implements `transcoder.ports.Decoding` on a running ffmpeg."""
+
+    def __init__(self, process: Process, settings: TranscoderSettings) -> None:
+        self._process = process
+        self._settings = settings
+        self._report = Report()
+        self._bytes = 0
+        self._announced = asyncio.Event()
+        self._listening = asyncio.create_task(self._listen())
+        self._patience = settings.decoder_wall_seconds
+
+    @property
+    def media(self) -> Media:
+        """What the file is."""
+        return self._report.media or Media("unknown", "unknown", 0, 0)
+
+    @property
+    def cut_short(self) -> bool:
+        """After the last sample: whether ffmpeg met damage, or much less audio came than the file announces."""
+        announced = 0.0 if self.media.estimated else self.media.duration or 0.0
+        return self._report.damaged or self._seconds < announced * 0.98 - 1.0
+
+    async def begin(self) -> None:
+        """Wait until ffmpeg has said what the file is."""
+        await self._patiently(self._announced.wait())
+        if self._report.media is None and not self._report.announced:
+            raise self._report.refusal(await self._patiently(self._process.wait()))
+
+    async def pcm(self) -> AsyncIterator[bytes]:
+        """Iterate once over the audio; see `transcoder.ports.Decoding`."""
+        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        while chunk := await self._patiently(self._process.stdout.read(READ_BYTES)):
+            self._bytes += len(chunk)
+            if self._seconds > self._settings.max_audio_seconds:
+                hours = self._settings.max_audio_seconds / 3600
+                raise Permanent("too_long", f"The file has more than {hours:g} hours of audio. Split it and send the parts.")
+            yield chunk
+        returncode = await self._patiently(self._process.wait())
+        await self._listening
+        if not self._bytes or (returncode and self._seconds < _ENOUGH_SECONDS):
+            raise self._report.refusal(returncode)
+        if self.cut_short and self._seconds < _ENOUGH_SECONDS:
+            raise Permanent("truncated", "The file ends or breaks off before its first second. Send the whole file.")
+
+    async def stop(self) -> None:
+        """Stop listening to the process."""
+        self._listening.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._listening
+
+    @property
+    def _seconds(self) -> float:
+        return self._bytes / (RATE * SAMPLE_BYTES)
+
+    async def _listen(self) -> None:
+        assert self._process.stderr is not None  # noqa: S101 - a pipe was asked for
+        try:
+            while raw := await self._process.stderr.read(READ_BYTES):
+                self._report.feed(raw)
+                if self._report.announced:
+                    self._announced.set()
+        finally:
+            self._announced.set()
+
+    async def _patiently(self, step: Awaitable[_Got]) -> _Got:
+        """Wait for the decoder, but not for ever; only waiting counts, not what is done with its audio meanwhile."""
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        try:
+            async with asyncio.timeout(min(self._settings.decoder_stall_seconds, self._patience)):
+                return await step
+        except TimeoutError:
+            raise Permanent(
+                "decoder_limits", "Decoding the file takes longer than is allowed. Convert it to WAV, FLAC or MP3."
+            ) from None
+        finally:
+            self._patience -= clock() - began
+
+
+async def _protocols(settings: TranscoderSettings, uid: int | None) -> set[str]:
+    limits = Limits(cpu_seconds=10, memory_mib=settings.decoder_memory_mib if sys.platform == "linux" else None)
+    async with confined([str(settings.ffmpeg), "-hide_banner", "-protocols"], limits, uid=uid) as process:
+        output, _ = await process.communicate()
+    if process.returncode in {126, 127}:
+        kind = PermissionError if process.returncode == 126 else FileNotFoundError
+        msg = f"{settings.ffmpeg.name} cannot be run: set SCRIBEWIRE_FFMPEG to an ffmpeg program"
+        raise kind(msg)
+    return set(output.decode(errors="replace").split())

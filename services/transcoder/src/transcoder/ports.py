@@ -1,0 +1,72 @@
+"""What the handler needs of a decoder."""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+RATE = 16_000
+"""Samples a second of everything a decoder gives."""
+
+SAMPLE_BYTES = 2
+"""Bytes of one sample: signed, little-endian, one channel."""
+
+
+@dataclass(frozen=True)
+class Media:
+    """What a file says it is.
+
+    ``duration`` is its own claim in seconds, None when it makes none; ``estimated`` says that it is a guess from the
+    file's size.
+    """
+
+    container: str
+    codec: str
+    channels: int
+    sample_rate: int
+    duration: float | None = None
+    estimated: bool = False
+
+    def facts(self) -> Mapping[str, str | int | float]:
+        """The same as a flat mapping, as events and the manifest carry it."""
+        return {
+            "container": self.container,
+            "codec": self.codec,
+            "channels": self.channels,
+            "sample_rate": self.sample_rate,
+        }
+
+
+class Decoding(Protocol):
+    """A file that is being decoded."""
+
+    @property
+    def media(self) -> Media:
+        """What the file is."""
+        ...
+
+    @property
+    def cut_short(self) -> bool:
+        """After the last sample: whether the file ended before it should have."""
+        ...
+
+    def pcm(self) -> AsyncIterator[bytes]:
+        """Iterate once over the audio as `RATE` samples a second of 16-bit mono, in chunks of some seconds.
+
+        A chunk may end inside a sample. Raises `common.errors.Permanent` when the file cannot be decoded or
+        exceeds a limit, `common.errors.Transient` when the decoder was killed from outside.
+        """
+        ...
+
+
+class Decoder(Protocol):
+    """Turns media of any kind into audio."""
+
+    def open(self, source: Path) -> AbstractAsyncContextManager[Decoding]:
+        """Begin to decode a local file; leaving the context ends the decoder, wherever it is.
+
+        Raises `common.errors.Permanent` (``not_media``, ``no_audio``, ``encrypted``, ``truncated``, …) when there is
+        nothing to decode.
+        """
+        ...

@@ -1,0 +1,27 @@
+"""Fixtures of the whole tree: real Kafka and PostgreSQL, once per session and only if a test asks for them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from support.platform import fresh_database, running_kafka, running_postgres
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap() -> Iterator[str]:
+    """Bootstrap address of a real Kafka that this session shares; use topic and group names of your own."""
+    with running_kafka() as kafka:
+        yield kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def postgres_server_dsn() -> Iterator[str]:
+    """Address of a real PostgreSQL; `support.platform.fresh_database` makes databases on it."""
+    with running_postgres() as server:
+        yield server.dsn
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn(postgres_server_dsn: str) -> str:
+    """Address of a database that was empty when this session began."""
+    return fresh_database(postgres_server_dsn)

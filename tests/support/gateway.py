@@ -1,0 +1,99 @@
+"""A gateway in the test's own process, on real Kafka and PostgreSQL and a folder of blobs."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import aiohttp
+
+from common.bus.follow import read_to_end
+from common.events import Event
+from gateway.__main__ import gateway
+from gateway.settings import GatewaySettings
+
+KEY = "sw_test-key-of-the-operator"
+DEAD_DSN = "postgresql://nobody@127.0.0.1:9/nothing"
+"""Address of a PostgreSQL that is down: nothing listens on the discard port."""
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class RunningGateway:
+    """A gateway that serves, and what lies behind it."""
+
+    url: str
+    http: aiohttp.ClientSession
+    blobs: Path
+    kafka: str
+
+    async def submit(self, body: bytes = b"RIFFsound", *, name: str = "a.wav", **options: str) -> dict[str, Any]:
+        """Send a file as a form and return the accepted job."""
+        async with self.http.post("/v1/jobs", data=form(body, name=name, **options)) as answer:
+            assert answer.status == 202, await answer.text()
+            return dict(await answer.json())
+
+    def stored(self) -> list[str]:
+        """Names of all blobs, and of anything half-written."""
+        return sorted(
+            str(path.relative_to(self.blobs))
+            for path in self.blobs.rglob("*")
+            if path.is_file() and not str(path.relative_to(self.blobs)).startswith(".leases")
+        )
+
+    async def events(self, job: str, *topics: str) -> list[Event]:
+        """Every event of a job in the log by now."""
+        found = [item.event async for item in read_to_end(self.kafka, topics) if item.event is not None]
+        return [event for event in found if event.job_id == UUID(job)]
+
+
+def form(body: bytes | None, *, name: str = "a.wav", **options: str) -> aiohttp.FormData:
+    """A form with a file and options as fields."""
+    data = aiohttp.FormData()
+    for option, value in options.items():
+        data.add_field(option, value)
+    if body is not None:
+        data.add_field("file", body, filename=name, content_type="audio/wav")
+    return data
+
+
+@asynccontextmanager
+async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -> AsyncIterator[RunningGateway]:
+    """Serve on a free port until the block ends."""
+    blobs = folder / "blobs"
+    blobs.mkdir(parents=True, exist_ok=True)
+    key_file = folder / "operator.key"
+    key_file.write_text(KEY + "\n")
+    values = {"kafka": kafka, "database_url": dsn, "blobs": blobs.as_uri(), "operator_key_file": key_file, "port": 0}
+    async with (
+        gateway(GatewaySettings(**(values | settings))) as url,
+        aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {KEY}"}) as http,
+    ):
+        yield RunningGateway(url, http, blobs, kafka)
+
+
+async def eventually(look: Callable[[], Awaitable[Found | None]], *, seconds: float = 15.0) -> Found:
+    """What ``look`` finds, as soon as it finds something true."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if found := await look():
+                return found
+            await asyncio.sleep(0.05)
+
+
+async def problem(answer: aiohttp.ClientResponse, status: int, kind: str) -> dict[str, Any]:
+    """The problem document of an answer that must be one of this status and kind."""
+    text = await answer.text()
+    assert answer.status == status, text
+    assert answer.content_type == "application/problem+json"
+    document = json.loads(text)
+    assert document["type"] == f"urn:scribewire:problem:{kind}"
+    assert document["status"] == status
+    assert document["title"]
+    assert document["detail"]
+    return dict(document)

@@ -1,0 +1,51 @@
+"""The real Kafka and PostgreSQL a test session runs on, started when the first test asks for them."""
+
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+from scribewire_local.kafka import Kafka
+from scribewire_local.pguser import Account, programs
+from scribewire_local.postgres import Postgres
+
+
+@contextmanager
+def running_kafka() -> Iterator[Kafka]:
+    """Kafka in a folder of its own, gone afterwards, also when this process is killed."""
+    with _folder("kafka") as folder, Kafka(folder, die_with_parent=True) as kafka:
+        yield kafka
+
+
+@contextmanager
+def running_postgres() -> Iterator[Postgres]:
+    """PostgreSQL in a folder of its own, gone afterwards, also when this process is killed."""
+    with _folder("postgres") as folder:
+        server = Postgres(
+            folder / "data", password_file=folder / "password", log=folder / "postgres.log", die_with_parent=True
+        )
+        with server:
+            yield server
+
+
+def fresh_database(dsn: str) -> str:
+    """Make a new, empty database on the server of `dsn` and return its address."""
+    name = f"test_{uuid.uuid4().hex}"
+    psql = str(programs(Account()) / "psql")
+    subprocess.run([psql, "-qX", "-d", dsn, "-c", f"CREATE DATABASE {name}"], check=True, capture_output=True)
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+@contextmanager
+def _folder(name: str) -> Iterator[Path]:
+    folder = Path(tempfile.mkdtemp(prefix=f"scribewire-test-{name}-"))
+    # PostgreSQL runs as another user when the tests run as root; it must be able to enter.
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
