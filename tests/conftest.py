@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.platform import fresh_database, running_kafka, running_postgres
+from support.platform import START_SECONDS, fresh_database, running_kafka, running_postgres
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +25,9 @@ def postgres_server_dsn() -> Iterator[str]:
 def postgres_dsn(postgres_server_dsn: str) -> str:
     """Address of a database that was empty when this session began."""
     return fresh_database(postgres_server_dsn)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how long the parts took to start."""
+    for part, seconds in START_SECONDS.items():
+        terminalreporter.write_line(f"{part} was ready after {seconds:.1f} s")

@@ -19,10 +19,10 @@ from scribewire_local.parts import Parts
 from scribewire_local.ports import free_port
 from scribewire_local.process import start_time
 from scribewire_local.settings import LocalSettings
-from scribewire_local.state import State
+from scribewire_local.state import GatewayAddress, State
 from scribewire_local.supervisor import AlreadyRunning, Supervisor, is_supervised
 from support.dummy_parts import DummyPart
-from support.eventually import eventually
+from support.running import until
 
 
 @contextmanager
@@ -40,18 +40,26 @@ def supervised(settings: LocalSettings, *parts: DummyPart) -> Iterator[Superviso
 
 def phase(home: Path) -> str:
     state = State.read(Home(home).state_file)
-    return state.phase if state is not None else ""
+    return state.phase if state is not None and state.supervisor == os.getpid() else ""
+
+
+def part_state(home: Path) -> str:
+    return str(json.loads(Home(home).state_file.read_text())["parts"][0]["state"])
 
 
 def test_a_killed_part_comes_back_and_nothing_is_left_after_stop(tmp_path: Path) -> None:
     part = DummyPart(tmp_path)
     with supervised(LocalSettings(home=tmp_path, port=free_port()), part):
-        eventually(lambda: phase(tmp_path) == "ready")
+        until(lambda: phase(tmp_path) == "ready", seconds=15, every=0.02)
         first = part.pid
         assert first is not None
         os.kill(first, signal.SIGKILL)
-        eventually(lambda: part.pid not in (None, first))
-        eventually(lambda: json.loads(Home(tmp_path).state_file.read_text())["parts"][0]["state"] == "running")
+        until(lambda: part.pid not in (None, first), seconds=15, every=0.02)
+        until(
+            lambda: json.loads(Home(tmp_path).state_file.read_text())["parts"][0]["state"] == "running",
+            seconds=15,
+            every=0.02,
+        )
         state = State.read(Home(tmp_path).state_file)
         assert state is not None
         assert state.parts[0].pid == part.pid
@@ -63,7 +71,7 @@ def test_a_killed_part_comes_back_and_nothing_is_left_after_stop(tmp_path: Path)
 def test_two_supervisors_cannot_have_one_home(tmp_path: Path) -> None:
     settings = LocalSettings(home=tmp_path, port=free_port())
     with supervised(settings, DummyPart(tmp_path)):
-        eventually(lambda: phase(tmp_path) == "ready")
+        until(lambda: phase(tmp_path) == "ready", seconds=15, every=0.02)
         with pytest.raises(AlreadyRunning):
             Supervisor(settings).run()
         assert phase(tmp_path) == "ready"
@@ -73,10 +81,10 @@ def test_parts_of_a_killed_supervisor_are_ended_by_the_next(tmp_path: Path) -> N
     orphan = DummyPart(tmp_path, "orphan")
     orphan.spawn()
     assert orphan.pid is not None
-    dead = State(supervisor=2**22 + 1, supervisor_started=1.0, url="", key_file="", phase="ready")
+    dead = State(supervisor=2**22 + 1, supervisor_started=1.0, gateway=GatewayAddress("", ""), phase="ready")
     dead.write(Home(tmp_path).state_file)
     with supervised(LocalSettings(home=tmp_path, port=free_port()), DummyPart(tmp_path)):
-        eventually(lambda: phase(tmp_path) == "ready")
+        until(lambda: phase(tmp_path) == "ready", seconds=15, every=0.02)
         assert orphan.pid is None
         assert list(marked(tmp_path)) == ["dummy"]
 
@@ -116,7 +124,7 @@ def test_a_taken_port_is_named(tmp_path: Path) -> None:
     try:
         from scribewire_local.ports import is_free
 
-        eventually(lambda: not is_free(port))
+        until(lambda: not is_free(port), seconds=15, every=0.02)
         assert Supervisor(LocalSettings(home=tmp_path, port=port)).run() is False
     finally:
         server.kill()
@@ -130,7 +138,7 @@ def test_starts_back_off(tmp_path: Path) -> None:
     part = DummyPart(tmp_path, "flapping", "")
     keeper = Keeper(part, changed=lambda: None, backoff=Backoff(first=0.2, longest=60.0))
     keeper.start()
-    eventually(lambda: keeper.failures == 3)
+    until(lambda: keeper.failures == 3, seconds=15, every=0.02)
     assert part.spawned == 3
     keeper.stop()
     keeper.join(5)
@@ -141,7 +149,7 @@ def test_ending_what_is_left_takes_grandchildren_too(tmp_path: Path) -> None:
     code = "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'],"
     part = DummyPart(tmp_path, "parent", f"{code} start_new_session=True); time.sleep(600)")
     part.spawn()
-    eventually(lambda: len(marked(tmp_path).get("parent", [])) == 2)
+    until(lambda: len(marked(tmp_path).get("parent", [])) == 2, seconds=15, every=0.02)
     assert start_time(part.pid or 0) is not None
     assert end_marked(tmp_path, grace=5.0) == ["parent"]
     assert marked(tmp_path) == {}

@@ -10,8 +10,13 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
+import asyncpg
+from pydantic import SecretStr
 
+from common import topics
 from common.bus.follow import read_to_end
+from common.bus.producer import Producer
+from common.db.migrate import migrate
 from common.events import Event
 from gateway.__main__ import gateway
 from gateway.settings import GatewaySettings
@@ -31,12 +36,48 @@ class RunningGateway:
     http: aiohttp.ClientSession
     blobs: Path
     kafka: str
+    dsn: str
 
     async def submit(self, body: bytes = b"RIFFsound", *, name: str = "a.wav", **options: str) -> dict[str, Any]:
         """Send a file as a form and return the accepted job."""
         async with self.http.post("/v1/jobs", data=form(body, name=name, **options)) as answer:
             assert answer.status == 202, await answer.text()
             return dict(await answer.json())
+
+    async def job(self, job: str) -> dict[str, Any]:
+        """The job as shown now."""
+        async with self.http.get(f"/v1/jobs/{job}") as answer:
+            assert answer.status == 200, await answer.text()
+            return dict(await answer.json())
+
+    async def publish(self, *events: Event) -> None:
+        """Put events into the log, as the other services do."""
+        producer = Producer(self.kafka, service="test")
+        await producer.start()
+        try:
+            for event in events:
+                await producer.publish(event, timeout=10)
+        finally:
+            await producer.stop()
+
+    async def sql(self, statement: str, *values: object) -> None:
+        """Change rows, as the recorder does."""
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            await connection.execute(statement, *values)
+        finally:
+            await connection.close()
+
+    async def record(self, job: str, **columns: object) -> None:
+        """Set columns of a job's row."""
+        names = ", ".join(f"{name} = ${number}" for number, name in enumerate(columns, start=2))
+        await self.sql(f"UPDATE jobs SET {names} WHERE id = $1", UUID(job), *columns.values())
+
+    def store(self, name: str, content: bytes) -> None:
+        """Put a blob, as the other services do."""
+        path = self.blobs / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
     def stored(self) -> list[str]:
         """Names of all blobs, and of anything half-written."""
@@ -69,12 +110,18 @@ async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -
     blobs.mkdir(parents=True, exist_ok=True)
     key_file = folder / "operator.key"
     key_file.write_text(KEY + "\n")
-    values = {"kafka": kafka, "database_url": dsn, "blobs": blobs.as_uri(), "operator_key_file": key_file, "port": 0}
+    values: dict[str, Any] = {
+        "kafka": kafka,
+        "database_url": dsn,
+        "blobs": blobs.as_uri(),
+        "operator_key_file": key_file,
+        "port": 0,
+    }
     async with (
         gateway(GatewaySettings(**(values | settings))) as url,
         aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {KEY}"}) as http,
     ):
-        yield RunningGateway(url, http, blobs, kafka)
+        yield RunningGateway(url, http, blobs, kafka, dsn)
 
 
 async def eventually(look: Callable[[], Awaitable[Found | None]], *, seconds: float = 15.0) -> Found:
@@ -97,3 +144,9 @@ async def problem(answer: aiohttp.ClientResponse, status: int, kind: str) -> dic
     assert document["title"]
     assert document["detail"]
     return dict(document)
+
+
+async def prepare(kafka: str, dsn: str) -> None:
+    """Create the topics and the tables."""
+    await topics.apply(kafka)
+    await migrate(SecretStr(dsn))

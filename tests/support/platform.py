@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,22 +14,29 @@ from scribewire_local.kafka import Kafka
 from scribewire_local.pguser import Account, programs
 from scribewire_local.postgres import Postgres
 
+START_SECONDS: dict[str, float] = {}
+"""How long the first start of each part took in this session, for the summary."""
+
 
 @contextmanager
 def running_kafka() -> Iterator[Kafka]:
     """Kafka in a folder of its own, gone afterwards, also when this process is killed."""
+    began = time.monotonic()
     with _folder("kafka") as folder, Kafka(folder, die_with_parent=True) as kafka:
+        START_SECONDS.setdefault("kafka", time.monotonic() - began)
         yield kafka
 
 
 @contextmanager
 def running_postgres() -> Iterator[Postgres]:
     """PostgreSQL in a folder of its own, gone afterwards, also when this process is killed."""
+    began = time.monotonic()
     with _folder("postgres") as folder:
         server = Postgres(
             folder / "data", password_file=folder / "password", log=folder / "postgres.log", die_with_parent=True
         )
         with server:
+            START_SECONDS.setdefault("postgres", time.monotonic() - began)
             yield server
 
 

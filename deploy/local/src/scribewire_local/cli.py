@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 from pydantic import ValidationError
@@ -13,11 +15,10 @@ from rich.table import Table
 from scribewire_local import launch
 from scribewire_local.doctor import examine
 from scribewire_local.home import Home
-from scribewire_local.parts import ONE_SHOTS, shared_environment
+from scribewire_local.parts import ONE_SHOTS, NotRunning, environment
 from scribewire_local.ports import HOST
-from scribewire_local.postgres import address
 from scribewire_local.settings import LocalSettings
-from scribewire_local.state import State
+from scribewire_local.state import GatewayAddress, State
 
 app = typer.Typer()
 topics = typer.Typer(help="Kafka topics.")
@@ -30,9 +31,9 @@ _MARKS = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
 @app.command()
 def up(detach: Annotated[bool, typer.Option(help="Return when everything is ready and let it run.")] = False) -> None:
     """Start everything on this machine and keep it running."""
-    console = Console(stderr=False)
+    settings = _settings()
     try:
-        launch.up(_settings(), console, detach=detach)
+        launch.up(settings, Console(), detach=detach)
     except RuntimeError as error:
         _fail(str(error))
 
@@ -53,12 +54,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         state.checked()
     parts = state.parts if state is not None else []
     if as_json:
-        gateway = {
-            "url": state.url if state is not None else f"http://{HOST}:{settings.port}",
-            "key_file": state.key_file if state is not None else str(settings.operator_key_file or home.key_file),
-        }
+        here = GatewayAddress(f"http://{HOST}:{settings.port}", str(settings.operator_key_file or home.key_file))
         shown = [{key: getattr(part, key) for key in ("name", "pid", "port", "log", "state")} for part in parts]
-        typer.echo(json.dumps({"gateway": gateway, "parts": shown}))
+        typer.echo(json.dumps({"gateway": asdict(state.gateway if state else here), "parts": shown}))
         return
     if state is None or not any(part.pid for part in parts):
         typer.echo("nothing is running; start it with: scribewire up")
@@ -71,7 +69,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         table.add_row(part.name, coloured, str(part.pid or ""), str(part.port), part.log)
     console = Console()
     console.print(table)
-    console.print(f"gateway: {state.url}\nkey:     {state.key_file}", soft_wrap=True)
+    console.print(f"gateway: {state.gateway.url}\nkey:     {state.gateway.key_file}", soft_wrap=True)
 
 
 @app.command()
@@ -88,11 +86,13 @@ def doctor() -> None:
 
 
 @app.command()
-def demo() -> None:
-    """Start everything in a folder of its own, send the samples, show what comes out, stop."""
-    from scribewire_local.demo import run  # noqa: PLC0415 - brings aiohttp and aiokafka, which the others do not need
+def demo(
+    samples: Annotated[Path, typer.Option(help="Folder of the recordings to send.")] = Path("samples"),
+) -> None:
+    """Start everything in a folder of its own (build/demo), send the samples, show what comes out, stop."""
+    from scribewire_local.demo import run  # noqa: PLC0415 - brings aiokafka, which the other commands do not need
 
-    raise typer.Exit(run())
+    raise typer.Exit(run(samples.absolute(), Path("build/demo").absolute()))
 
 
 @topics.command("apply")
@@ -109,18 +109,11 @@ def rebuild() -> None:
 
 def _run_module(*words: str) -> None:
     settings = _settings()
-    home = Home(settings.home)
-    state = State.read(home.state_file)
-    ports = {name: state.port_of(name) if state is not None else None for name in ("kafka", "postgres")}
-    bootstrap = settings.kafka or (f"{HOST}:{ports['kafka']}" if ports["kafka"] else None)
-    dsn = settings.database_url.get_secret_value() if settings.database_url is not None else None
-    if dsn is None and ports["postgres"]:
-        dsn = address(home.postgres_password, ports["postgres"])
-    if bootstrap is None or dsn is None:
-        _fail("nothing is running; start it with: scribewire up --detach")
-        return
-    environment = shared_environment(settings, home, bootstrap=bootstrap, dsn=dsn)
-    raise typer.Exit(subprocess.run([sys.executable, "-m", *words], env=environment, check=False).returncode)
+    try:
+        joined = environment(settings.home, settings)
+    except NotRunning as error:
+        _fail(str(error))
+    raise typer.Exit(subprocess.run([sys.executable, "-m", *words], env=joined, check=False).returncode)
 
 
 def _settings() -> LocalSettings:
@@ -134,6 +127,6 @@ def _settings() -> LocalSettings:
         raise typer.Exit(2) from None
 
 
-def _fail(text: str) -> None:
+def _fail(text: str) -> NoReturn:
     typer.echo(text, err=True)
     raise typer.Exit(1)

@@ -57,11 +57,12 @@ class Home:
         return self.logs / f"{name}.log"
 
     def make(self) -> None:
-        """Make the folder, for the owner's eyes only where we make it, and the operator key."""
+        """Make the folder, its parts for the owner's eyes only, and the operator key; what exists stays as it is."""
         if not self.folder.exists():
-            self.folder.mkdir(parents=True, mode=0o700)
-        self.logs.mkdir(exist_ok=True)
-        self.blobs.mkdir(exist_ok=True)
+            # As root, PostgreSQL runs as another user, who must be able to pass through.
+            self.folder.mkdir(parents=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+        for part in (self.kafka, self.blobs, self.logs):
+            part.mkdir(mode=0o700, exist_ok=True)
         make_key(self.key_file)
 
 

@@ -37,20 +37,33 @@ def kafka_jars(cache: Path | None = None) -> list[Path]:
 
     Two processes at once wait for each other, so that neither sees half a download.
     """
-    folder = (cache or cache_folder()) / "kafka"
+    listing = _listing(cache or cache_folder())
+    folder = listing.parent
     folder.mkdir(parents=True, exist_ok=True)
-    listing = folder / f"{_KAFKA.rsplit(':', 1)[1]}.classpath"
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if listing.exists():
-            jars = [Path(line) for line in listing.read_text().splitlines()]
-            if jars and all(jar.exists() for jar in jars):
-                return jars
+        if jars := _listed(listing):
+            return jars
         jars = _resolve(folder)
         partial = listing.with_suffix(".partial")
         partial.write_text("".join(f"{jar}\n" for jar in jars))
         partial.replace(listing)
         return jars
+
+
+def kafka_is_here(cache: Path | None = None) -> bool:
+    """Whether Kafka starts without a download."""
+    return bool(_listed(_listing(cache or cache_folder())))
+
+
+def _listing(cache: Path) -> Path:
+    return cache / "kafka" / f"{_KAFKA.rsplit(':', 1)[1]}.classpath"
+
+
+def _listed(listing: Path) -> list[Path]:
+    """Return the jars of a listing if every one is still there, else none."""
+    jars = [Path(line) for line in listing.read_text().splitlines()] if listing.exists() else []
+    return jars if all(jar.exists() for jar in jars) else []
 
 
 def _resolve(folder: Path) -> list[Path]:

@@ -48,8 +48,8 @@ class Backoff:
         return float(min(self.longest, self.first * 2.0 ** min(failures - 1, 16)))
 
 
-class Keeper(threading.Thread):
-    """A thread that keeps `part` running until told to stop.
+class Keeper:
+    """Keeps `part` running, from a thread of its own, until told to stop.
 
     Parameters
     ----------
@@ -62,7 +62,6 @@ class Keeper(threading.Thread):
     """
 
     def __init__(self, part: Part, *, changed: Callable[[], None], backoff: Backoff | None = None) -> None:
-        super().__init__(name=f"keeper-{part.name}", daemon=True)
         self.part = part
         self.was_ready = threading.Event()
         self.failures = 0
@@ -73,6 +72,20 @@ class Keeper(threading.Thread):
         self._state: PartState = "starting"
         self._seconds: float | None = None
         self._started: float | None = None
+        self._thread = threading.Thread(target=self._run, name=f"keeper-{part.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin; the part comes up in the background."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end the part; `join` to wait for that."""
+        self._stopping.set()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until the part was ended, if it was begun at all."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
 
     def status(self) -> PartStatus:
         """Return how the part is now."""
@@ -87,8 +100,7 @@ class Keeper(threading.Thread):
             seconds=self._seconds,
         )
 
-    def run(self) -> None:
-        """Start the part again and again until told to stop; then end it."""
+    def _run(self) -> None:
         while not self._stopping.is_set():
             began = time.monotonic()
             self._live_once(began)
@@ -101,10 +113,6 @@ class Keeper(threading.Thread):
             self._stopping.wait(self._backoff.pause(self.failures))
         self.part.stop()
         self._become("stopped")
-
-    def stop(self) -> None:
-        """Ask it to end the part; `join` to wait for that."""
-        self._stopping.set()
 
     def _live_once(self, began: float) -> None:
         try:

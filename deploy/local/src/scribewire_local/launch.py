@@ -37,9 +37,8 @@ def up(settings: LocalSettings, console: Console, *, detach: bool) -> None:
     if is_supervised(home):
         _follow(home, console, alive=lambda: is_supervised(home))
         state = State.read(home.state_file)
-        console.print(f"already running: {state.url if state else home.folder}")
+        console.print(f"already running: {state.gateway.url if state else home.folder}")
         return
-    home.state_file.unlink(missing_ok=True)
     if detach:
         _up_detached(settings, home, console)
     else:
@@ -84,9 +83,9 @@ def _up_detached(settings: LocalSettings, home: Home, console: Console) -> None:
         supervisor.wait()
         raise
     state = State.read(home.state_file)
-    if state is None or state.phase != "ready":
+    if state is None or state.supervisor != supervisor.pid or state.phase != "ready":
         supervisor.wait()
-        _raise_failure(home)
+        _raise_failure(home, supervisor.pid)
     else:
         _welcome(state, console)
 
@@ -116,7 +115,7 @@ def _up_attached(settings: LocalSettings, home: Home, console: Console) -> None:
         running.clear()
         screen.join(5.0)
     if not succeeded:
-        _raise_failure(home)
+        _raise_failure(home, os.getpid())
 
 
 def _follow(home: Home, console: Console, *, alive: Callable[[], bool]) -> None:
@@ -133,7 +132,7 @@ def _follow(home: Home, console: Console, *, alive: Callable[[], bool]) -> None:
         total = progress.add_task("starting", total=len(SERVICES) + 2, said="")
         while alive():
             state = State.read(home.state_file)
-            if state is None:
+            if state is None or not state.supervised():
                 time.sleep(0.05)
                 continue
             for part in state.parts:
@@ -147,12 +146,14 @@ def _follow(home: Home, console: Console, *, alive: Callable[[], bool]) -> None:
 
 
 def _welcome(state: State, console: Console) -> None:
-    console.print(f"Scribewire is at [bold]{state.url}[/]\nthe key for it is in {state.key_file}", soft_wrap=True)
+    console.print(
+        f"Scribewire is at [bold]{state.gateway.url}[/]\nthe key for it is in {state.gateway.key_file}", soft_wrap=True
+    )
 
 
-def _raise_failure(home: Home) -> None:
+def _raise_failure(home: Home, supervisor: int) -> None:
     state = State.read(home.state_file)
-    if state is not None and state.error:
+    if state is not None and state.supervisor == supervisor and state.error:
         raise PartFailed(state.error)
     log = home.log("supervisor")
     msg = f"the supervisor ended without a word\n{_tail(log)}\n(log: {log})"

@@ -43,24 +43,33 @@ def end_marked(home: Path, *, grace: float = 20.0) -> list[str]:
 
 def _end(processes: list[psutil.Process], parts: Iterable[str], grace: float) -> None:
     first = next((_FIRST_SIGNAL[part] for part in parts if part in _FIRST_SIGNAL), signal.SIGTERM)
-    ours = set(processes)
-    for process in processes:
-        try:
-            # The eldest tells its own children; telling them too would cut its drain short.
-            if process.parent() not in ours:
-                process.send_signal(first)
-        except psutil.Error:
-            continue
+    told: set[psutil.Process] = set()
     deadline = time.monotonic() + grace
-    while (alive := [process for process in processes if _lives(process)]) and time.monotonic() < deadline:
+    while (alive := {process for process in processes if _lives(process)}) and time.monotonic() < deadline:
+        for process in alive - told:
+            # The eldest tells its own children; telling them too would cut its drain short.
+            if _parent(process) not in alive:
+                _send(process, first)
+                told.add(process)
         time.sleep(0.05)
     for process in alive:
-        try:
-            process.kill()
-        except psutil.Error:
-            continue
+        _send(process, signal.SIGKILL)
     while any(_lives(process) for process in alive):
         time.sleep(0.05)
+
+
+def _parent(process: psutil.Process) -> psutil.Process | None:
+    try:
+        return process.parent()
+    except psutil.Error:
+        return None
+
+
+def _send(process: psutil.Process, wanted: signal.Signals) -> None:
+    try:
+        process.send_signal(wanted)
+    except psutil.Error:
+        pass
 
 
 def _lives(process: psutil.Process) -> bool:

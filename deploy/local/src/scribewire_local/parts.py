@@ -8,14 +8,14 @@ from scribewire_local.home import Home
 from scribewire_local.kafka import Kafka
 from scribewire_local.keeper import Part
 from scribewire_local.marks import marks
-from scribewire_local.ports import free_port, is_free
-from scribewire_local.postgres import Postgres
+from scribewire_local.ports import HOST, free_port, is_free
+from scribewire_local.postgres import Postgres, address
 from scribewire_local.service import Service
-from scribewire_local.settings import LocalSettings
+from scribewire_local.settings import SCALABLE, LocalSettings
 from scribewire_local.state import State
 
-SERVICES = ("gateway", "transcoder", "transcriber", "translator", "recorder", "notifier")
-ONE_SHOTS = {"topics": ("common.topics", "apply"), "migrate": ("recorder", "migrate")}
+SERVICES = ("gateway", *SCALABLE)
+ONE_SHOTS: dict[str, tuple[str, ...]] = {"topics": ("common.topics", "apply"), "migrate": ("recorder", "migrate")}
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,37 @@ def assemble(settings: LocalSettings, home: Home, before: State | None) -> Parts
     environment = shared_environment(settings, home, bootstrap=bootstrap, dsn=dsn)
     services: list[Part] = []
     for module in SERVICES:
-        for number in range(1, settings.count(module) + 1) if module != "gateway" else (1,):
+        for number in range(1, settings.count(module) + 1):
             name = module if number == 1 else f"{module}-{number}"
             own = settings.port if module == "gateway" else port(name)
             services.append(_service(name, module, own, environment, home))
     return Parts(infrastructure=infrastructure, services=services, one_shots=ONE_SHOTS, environment=environment)
+
+
+class NotRunning(RuntimeError):  # noqa: N818 - reads as the sentence it is
+    """Nothing runs in a home, so there is nothing to join."""
+
+
+def environment(home: Path, settings: LocalSettings | None = None) -> dict[str, str]:
+    """Return what every service process of the platform that runs in a home gets; one more can join with it.
+
+    Raises
+    ------
+    NotRunning
+        Nothing runs there.
+    """
+    settings = settings or LocalSettings(home=home)
+    place = Home(settings.home)
+    state = State.read(place.state_file)
+    bootstrap, dsn = settings.kafka, settings.database_url.get_secret_value() if settings.database_url else None
+    if state is not None and state.supervised():
+        kafka, postgres = state.port_of("kafka"), state.port_of("postgres")
+        bootstrap = bootstrap or (f"{HOST}:{kafka}" if kafka is not None else None)
+        dsn = dsn or (address(place.postgres_password, postgres) if postgres is not None else None)
+    if bootstrap is None or dsn is None:
+        msg = "nothing is running; start it with: scribewire up --detach"
+        raise NotRunning(msg)
+    return shared_environment(settings, place, bootstrap=bootstrap, dsn=dsn)
 
 
 def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, dsn: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 import tempfile
@@ -90,7 +91,8 @@ def data_folder(wanted: Path, user: Account) -> Path:
         return wanted.resolve()
     if wanted.exists() or user.reaches(wanted.parent):
         return wanted
-    elsewhere = _shared_folder() / f"postgres-{hashlib.sha256(str(wanted.resolve()).encode()).hexdigest()[:12]}"
+    # A random name: a home that was removed and made again must not meet the data of the old one.
+    elsewhere = _shared_folder() / f"postgres-{secrets.token_hex(6)}"
     wanted.symlink_to(elsewhere, target_is_directory=True)
     return elsewhere
 

@@ -7,6 +7,9 @@ from pathlib import Path
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+SCALABLE = ("transcoder", "transcriber", "translator", "recorder", "notifier")
+"""Services of which there may be several on one machine; the gateway has one port."""
+
 
 def _default_home() -> Path:
     base = os.environ.get("XDG_DATA_HOME")
@@ -54,8 +57,9 @@ class LocalSettings(BaseSettings):
     @field_validator("replicas", mode="after")
     @classmethod
     def _well_formed(cls, replicas: str) -> str:
-        if replicas and not re.fullmatch(r"\s*[a-z]+\s*=\s*[1-9]\d?\s*(,\s*[a-z]+\s*=\s*[1-9]\d?\s*)*", replicas):
-            msg = "must look like transcriber=2,transcoder=2"
+        item = rf"\s*({'|'.join(SCALABLE)})\s*=\s*[1-9]\d?\s*"
+        if replicas and not re.fullmatch(f"{item}(,{item})*", replicas):
+            msg = f"must look like transcriber=2,transcoder=2, of {', '.join(SCALABLE)}"
             raise ValueError(msg)
         return replicas
 

@@ -27,13 +27,20 @@ class PartStatus:
 
 
 @dataclass
+class GatewayAddress:
+    """Where the gateway is and which file holds the key to it; clients on this machine read it from the state file."""
+
+    url: str
+    key_file: str
+
+
+@dataclass
 class State:
     """Everything about one home's supervisor and parts."""
 
     supervisor: int
     supervisor_started: float
-    url: str
-    key_file: str
+    gateway: GatewayAddress
     parts: list[PartStatus] = field(default_factory=list)
     phase: str = "starting"
     """`starting`, `ready` (every part was ready once), `stopping`, `stopped` or `failed`."""
@@ -46,8 +53,9 @@ class State:
         """Return the state in a file, or None where there is none that can be read."""
         try:
             raw = json.loads(path.read_text())
+            gateway = GatewayAddress(**raw.pop("gateway"))
             parts = [PartStatus(**part) for part in raw.pop("parts")]
-            return cls(**raw, parts=parts)
+            return cls(**raw, gateway=gateway, parts=parts)
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import IO
 
 from scribewire_local.home import Home
+from scribewire_local.java import kafka_is_here
 from scribewire_local.keeper import Keeper, Part
 from scribewire_local.marks import end_marked, marks
 from scribewire_local.parts import Parts, assemble
 from scribewire_local.ports import HOST, is_free, listener
 from scribewire_local.process import PartFailed, start_time
 from scribewire_local.settings import LocalSettings
-from scribewire_local.state import State
+from scribewire_local.state import GatewayAddress, State
 
 _START_SECONDS = 240.0
 _TRIES_BEFORE_FIRST_READY = 3
@@ -50,8 +51,10 @@ class Supervisor:
         self._state = State(
             supervisor=os.getpid(),
             supervisor_started=start_time(os.getpid()) or 0.0,
-            url=f"http://{HOST}:{settings.port}",
-            key_file=str(settings.operator_key_file or self._home.key_file),
+            gateway=GatewayAddress(
+                url=f"http://{HOST}:{settings.port}",
+                key_file=str(settings.operator_key_file or self._home.key_file),
+            ),
         )
 
     def run(self) -> bool:
@@ -91,7 +94,8 @@ class Supervisor:
             )
             raise PartFailed(msg)
         parts = self._plan(self._settings, self._home, before)
-        self._tell("Kafka and PostgreSQL")
+        downloads = self._settings.kafka is None and not kafka_is_here()
+        self._tell("downloading Kafka, about 45 MB, the first time only" if downloads else "Kafka and PostgreSQL")
         self._keep(parts.infrastructure)
         self._tell("topics and tables")
         self._run_one_shots(parts)

@@ -1,7 +1,7 @@
 """The Python client: submit media, follow jobs, fetch transcripts."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -104,6 +104,10 @@ class Client:
         """Cancel a job and erase everything of it."""
         self._send("DELETE", f"/v1/jobs/{job_id}")
 
+    def add_webhook(self, url: str, events: Sequence[str] | None = None) -> Job:
+        """Register an address for terminal events; the answer's ``secret`` verifies them and is shown once."""
+        return self._json("POST", "/v1/webhooks", document={"url": url} | ({"events": list(events)} if events else {}))
+
     def transcript(self, job_id: str, *, format: str = "json", language: str | None = None) -> bytes:  # noqa: A002
         """A finished job's transcript, or its translation into a language, as json, txt, srt or vtt."""
         params = {"format": format} | ({"language": language} if language else {})
@@ -147,13 +151,16 @@ class Client:
         params: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         body: Callable[[], Iterator[bytes]] | None = None,
+        document: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
         """Send until answered for good: 429, 503 and a lost connection are tried again while patience lasts."""
         deadline, pause = time.monotonic() + self._patience, 0.5
         while True:
             try:
                 content = body() if body else None
-                response = self._http.request(method, path, params=params, headers=headers, content=content)
+                response = self._http.request(
+                    method, path, params=params, headers=headers, content=content, json=document
+                )
                 if not response.is_error:
                     return response
                 problem = _problem(response)

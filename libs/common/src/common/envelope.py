@@ -89,9 +89,8 @@ def decode(value: bytes | None, headers: Headers) -> Event:
             raise Undecodable("ce_specversion is not 1.0")
         kind = attributes["ce_type"]
         # One decode for all of them: this runs for every event there is.
-        b"\0".join(
-            (attributes["ce_id"], attributes["ce_source"], attributes.get("ce_subject", b""), attributes.get("ce_time", b""))
-        ).decode()
+        optional = attributes.get("ce_subject", b""), attributes.get("ce_time", b"")
+        b"\0".join((attributes["ce_id"], attributes["ce_source"], *optional)).decode()
     except KeyError as error:
         raise Undecodable(f"the header {error.args[0]} is missing") from None
     except UnicodeDecodeError:

@@ -49,3 +49,8 @@ def transcript(owner: str, job: UUID) -> str:
 def translation(owner: str, job: UUID, language: str) -> str:
     """A job's `common.transcript.Translation` into one language as JSON."""
     return f"{_folder(owner)}/transcripts/{job}/translation.{language}.json"
+
+
+def translation_part(owner: str, job: UUID, language: str, index: int) -> str:
+    """A stretch of a long transcript in one language; paid for once, even if the rest must be tried again."""
+    return f"{_folder(owner)}/transcripts/{job}/parts.{language}/{index:05d}.json"

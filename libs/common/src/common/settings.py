@@ -26,6 +26,10 @@ class CommonSettings(BaseSettings):
     azure_container: str = Field(
         default="scribewire", validation_alias="AZURE_CONTAINER", description="Container when blobs is `azure`."
     )
+    health_host: str = Field(
+        default="127.0.0.1",
+        description="Address of /healthz, /readyz and /metrics; loopback unless a probe elsewhere asks.",
+    )
     health_port: int = Field(default=0, description="Port of /healthz, /readyz and /metrics; 0 takes a free one.")
     concurrency: int | None = Field(default=None, ge=1, description="Handlers at once; each service has a default.")
     lease_ttl: float = Field(default=30.0, gt=0, description="Seconds after which a silent holder's lease lapses.")

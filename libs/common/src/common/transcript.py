@@ -1,6 +1,6 @@
 """The neutral transcript: what every engine's answer becomes; all times are seconds as floats."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 
 class _Model(BaseModel):
@@ -36,6 +36,16 @@ class Paragraph(_Model):
     speaker: str | None = None
 
 
+class Billed(_Model):
+    """What making a result cost, and when; kept with it, so that telling of it again tells the same."""
+
+    endpoint: str
+    audio_seconds: float = 0.0
+    tokens: int = 0
+    cost_usd: float = 0.0
+    at: AwareDatetime | None = None
+
+
 class SegmentResult(_Model):
     """What an engine heard in one segment; times count from the start of the whole recording.
 
@@ -51,6 +61,7 @@ class SegmentResult(_Model):
     utterances: tuple[Utterance, ...] = ()
     provider: str
     model: str | None = None
+    billed: Billed | None = None
 
 
 class Transcript(_Model):
@@ -85,3 +96,4 @@ class Translation(_Model):
     utterances: tuple[Utterance, ...] = ()
     provider: str = ""
     model: str | None = None
+    billed: Billed | None = None

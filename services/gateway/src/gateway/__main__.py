@@ -10,14 +10,14 @@ from datetime import timedelta
 
 import structlog
 from aiohttp import web
-from common.bus.control import ControlLog
-from common.bus.producer import Producer
-from common.db.pool import open_pool
-from common.logs import configure
 
 from common import catalogue
 from common.blobs.open import open_blobs
+from common.bus.control import ControlLog
+from common.bus.producer import Producer
+from common.db.pool import open_pool
 from common.events import Event, JobControl, Terminal
+from common.logs import configure
 from common.settings import ProviderSettings
 from gateway import openapi
 from gateway.accepted import Accepted
@@ -64,9 +64,9 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         await producer.start()
         opened.push_async_callback(producer.stop)
         control = ControlLog(settings.kafka)
-        await control.start()
         opened.push_async_callback(control.stop)
-        broker = Broker(settings.kafka)
+        reading = await _in_background(opened, control.start())
+        broker = Broker(settings.kafka, control_read=reading.done)
         opened.push_async_callback(broker.close)
 
         jobs = Jobs(store=store, accepted=accepted, control=control)
@@ -122,7 +122,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         yield site.name if settings.port else f"http://{settings.host}:{runner.addresses[0][1]}"
 
 
-async def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+async def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
     task = asyncio.create_task(work)
 
     async def end() -> None:
@@ -130,6 +130,7 @@ async def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None
         await asyncio.gather(task, return_exceptions=True)
 
     opened.push_async_callback(end)
+    return task
 
 
 def _keep_up(accepted: Accepted, event: Event) -> None:

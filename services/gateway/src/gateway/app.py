@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from pydantic import BaseModel, ValidationError
 
 from gateway.auth import OWNER, Operator
@@ -48,7 +49,7 @@ def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Appl
     return app
 
 
-def _door(operator: Operator) -> web.middleware:
+def _door(operator: Operator) -> Middleware:
     doors = {(route.method, route.path): route.door for route in ROUTES}
 
     @web.middleware

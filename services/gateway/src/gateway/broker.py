@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
@@ -16,15 +17,20 @@ class Broker:
     ----------
     bootstrap
         Kafka's address.
+    control_read
+        Whether all that users said about jobs was read: before that, a deleted job might be shown.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, *, control_read: Callable[[], bool]) -> None:
         self._bootstrap = bootstrap
+        self._control_read = control_read
         self._client: AIOKafkaClient | None = None
         self._one_at_a_time = asyncio.Lock()
 
     async def answers(self) -> bool:
-        """Whether a broker answered just now."""
+        """Whether a broker answered just now, and the control log was read."""
+        if not self._control_read():
+            return False
         async with self._one_at_a_time:
             try:
                 async with asyncio.timeout(_SECONDS):

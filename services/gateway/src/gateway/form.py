@@ -1,6 +1,7 @@
 """A request's body as it streams in, multipart or raw, as pieces: the file's head, its bytes, and fields."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -15,6 +16,8 @@ LONGEST_FIELD = 16 * 1024
 MOST_PARTS = 400
 MULTIPART_ROOM = 1024 * 1024
 """Bytes a multipart body may have beside its file: boundaries, heads, fields, preamble."""
+
+_ENCODED_FILENAME = re.compile(r";\s*filename\*=utf-8'[^']*'([^;\s]+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,13 @@ async def _multipart(chunks: AsyncIterator[bytes], boundary: str) -> AsyncIterat
 
 
 def _file_head(segment: MultipartSegment) -> FileHead | None:
-    if segment.filename is None and segment.name != "file":
+    filename = _encoded_filename(segment) or segment.filename
+    if filename is None and segment.name != "file":
         return None
-    return FileHead(segment.filename, segment.content_type)
+    return FileHead(filename, segment.content_type)
+
+
+def _encoded_filename(segment: MultipartSegment) -> str | None:
+    """The name in ``filename*``, which forms should not have (RFC 7578), yet some clients write."""
+    found = _ENCODED_FILENAME.search(segment.header("Content-Disposition", ""))
+    return unquote(found[1], errors="replace") if found else None

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 import structlog
-from common.bus.follow import follow
 
+from common.bus.follow import follow
 from common.events import Event, StageProgress
 
 log = structlog.get_logger(__name__)
@@ -94,7 +94,8 @@ class Live:
         while True:
             try:
                 async for followed in follow(self._bootstrap, TOPICS):
-                    self._hand_out(followed.event)
+                    if followed.event is not None:
+                        self._hand_out(followed.event)
             except Exception:
                 log.exception("live_events_interrupted")
             await asyncio.sleep(1)

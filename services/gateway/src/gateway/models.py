@@ -28,7 +28,7 @@ class TranslationState(BaseModel):
 class Links(BaseModel):
     """Addresses that belong to a job."""
 
-    self: str  # type: ignore[assignment]  # the name clients know from hypermedia formats
+    self: str  # the name clients know from hypermedia formats
     events: str
     transcript: str
 

@@ -61,7 +61,7 @@ def document() -> dict[str, Any]:
         }
     )
     built = construct_open_api_with_schema_class(api)
-    return json.loads(built.model_dump_json(by_alias=True, exclude_none=True))  # type: ignore[no-any-return]
+    return json.loads(built.model_dump_json(by_alias=True, exclude_none=True, exclude_defaults=True))  # type: ignore[no-any-return]
 
 
 def text() -> str:

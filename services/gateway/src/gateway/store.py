@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
-from common.db.open_job import open_job
 
+from common.db.away import AWAY
+from common.db.open_job import open_job
 from common.events import ErrorInfo, UploadReceived
 from common.options import JobOptions
 from gateway.models import Job, Links, TranslationState, Webhook
@@ -53,20 +54,6 @@ SELECT id, url, events, created_at, disabled_at, disabled_reason
 
 DROP_WEBHOOK = "DELETE FROM webhook_endpoints WHERE owner = $1 AND id = $2 RETURNING id"
 
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-    asyncpg.UndefinedTableError,
-    asyncpg.CannotConnectNowError,
-)
-"""What asyncpg raises when the database is down, starting, full or not yet migrated."""
-
 
 class StoreUnavailable(Exception):  # noqa: N818 - named for the state, not the class
     """PostgreSQL does not answer for now."""
@@ -101,7 +88,7 @@ class Store:
         try:
             async with asyncio.timeout(self._seconds), self._pool.acquire() as connection:
                 yield connection
-        except _AWAY as error:
+        except AWAY as error:
             raise StoreUnavailable from error
 
     async def ping(self) -> None:

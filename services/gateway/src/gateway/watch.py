@@ -75,4 +75,4 @@ def _message(job: Job) -> bytes:
 
 
 def _deleted(job: UUID) -> bytes:
-    return f'event: deleted\nid: {Position(END_RANK, 1.0)}\ndata: {{"id": "{job}"}}\n\n'.encode()
+    return f'event: deleted\nid: {Position(END_RANK, 1.0)}\ndata: {{"id": "{job}", "status": "deleted"}}\n\n'.encode()

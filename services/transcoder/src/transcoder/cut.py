@@ -30,11 +30,11 @@ def levels(frames: bytes) -> list[float]:
 def pauses(loudness: list[float]) -> Iterator[tuple[int, int]]:
     """Every pause as first frame and the frame behind its last.
 
-    Quiet is what lies in the lowest seventh between the window's background (its 5th percentile) and its speech
-    (its 90th), so noise under the speech moves the threshold along.
+    Quiet is what lies in the lowest seventh between the background, the level of the quietest frames that could make
+    a pause, and the speech, the 90th percentile; so noise under the speech moves the threshold along.
     """
     ranked = sorted(loudness)
-    background, speech = ranked[len(ranked) // 20], ranked[len(ranked) * 9 // 10]
+    background, speech = ranked[min(PAUSE, len(ranked)) - 1], ranked[len(ranked) * 9 // 10]
     threshold = max(FLOOR, background + (speech - background) / 7)
     start: int | None = None
     for frame, level in enumerate([*loudness, float("inf")]):
@@ -53,10 +53,11 @@ def best_cut(loudness: list[float], earliest: int, latest: int) -> int:
     the quietest frame of the last third, which may fall into a word.
     """
     preferred = max(earliest, latest * 2 // 3)
-    middles = [(end - start, (start + end) // 2) for start, end in pauses(loudness)]
+    quiet = list(pauses(loudness))
     for low in (preferred, earliest):
-        if inside := [(length, middle) for length, middle in middles if low <= middle <= latest]:
-            return max(inside)[1]
+        inside = [(max(start, low), min(end, latest)) for start, end in quiet]
+        if lengths := [(end - start, (start + end) // 2) for start, end in inside if end - start >= PAUSE]:
+            return max(lengths)[1]
     return min(range(preferred, latest + 1), key=lambda frame: loudness[frame])
 
 

@@ -1,32 +1,32 @@
 """An upload becomes segments: decode, cut, store each piece, write the manifest, tell of every segment."""
 
-import asyncio
+import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from common import layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
 from common.bus import Context, Outputs
 from common.errors import Permanent, Transient
 from common.events import BlobRef, SegmentReady, StageProgress, UploadReceived
-from common.manifest import Manifest, Piece
-from transcoder import wav
+from common.manifest import Manifest
 from transcoder.cut import Cutter
-from transcoder.ports import RATE, SAMPLE_BYTES, Decoder, Decoding
-from transcoder.spool import Spool
+from transcoder.ports import Decoder, Decoding
+from transcoder.shelf import Shelf
 
 PROGRESS_SECONDS = 1.0
-"""Least time between two progress events of a job."""
+"""Least time between two progress events of a job, first and last excepted."""
 
 
-class _Cancelled(Exception):
+class _Cancelled(Exception):  # noqa: N818 - named for what happened
     """The job was cancelled while its audio was being decoded."""
 
 
 class Transcode:
-    """The transcoder's one stage: `UploadReceived` to as many `SegmentReady` as the audio has segments.
+    """The transcoder's one stage: an `UploadReceived` to as many `SegmentReady` as its audio has segments.
 
-    Doing it again is harmless: pieces have derived names and are created only if absent, the same bytes are cut in the
-    same places, and a job that has its manifest is not decoded again.
+    Doing it again is harmless: segments have derived names and are created only if absent, the same bytes are cut in
+    the same places, and a job that has its manifest is not decoded again.
 
     Parameters
     ----------
@@ -35,16 +35,24 @@ class Transcode:
     decoder
         Turns the upload into samples.
     clock
-        Seconds, for pacing progress; monotonic.
+        Monotonic seconds, for pacing progress.
     """
 
-    def __init__(self, *, blobs: Blobs, decoder: Decoder, clock: Callable[[], float] | None = None) -> None:
+    def __init__(self, *, blobs: Blobs, decoder: Decoder, clock: Callable[[], float] = time.monotonic) -> None:
         self._blobs = blobs
         self._decoder = decoder
-        self._clock = clock or asyncio.get_running_loop().time
+        self._clock = clock
 
     async def __call__(self, event: UploadReceived, context: Context) -> Outputs:
-        """See the class. Raises `Permanent` for a file that is no good, `Transient` when the store is down or full."""
+        """See the class.
+
+        Raises
+        ------
+        Permanent
+            When the file is no good; its code and message say why.
+        Transient
+            When the store is down or full, or the decoder was killed.
+        """
         name = layout.manifest(event.owner, event.job_id)
         try:
             if await self._blobs.stat(name) is None:
@@ -52,14 +60,99 @@ class Transcode:
                 await self._blobs.write(name, manifest.model_dump_json().encode())
             manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
         except _Cancelled:
-            await self._discard(event)
             return []
-        except Permanent:
-            await self._discard(event)
-            raise
         except BlobNotFound as error:
             raise Permanent("source_missing", "The uploaded file is no longer there.") from error
         except (BlobsUnavailable, OSError) as error:
             raise Transient("The store is not available.", code="storage_unavailable") from error
-        await context.publish(_progress(event, 1.0, manifest))
+        await context.publish(_finished(event, manifest))
         return _segments(event, manifest)
+
+    async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
+        await context.publish(_progress(event, 0.0))
+        shelf = Shelf(self._blobs, event.owner, event.job_id)
+        try:
+            async with self._blobs.local(event.source.name) as source, self._decoder.open(source) as decoding:
+                await self._store(decoding, shelf, event, context)
+                return _manifest(event, decoding, shelf)
+        except (Permanent, _Cancelled):
+            with suppress(BlobsUnavailable):
+                await shelf.discard()
+            raise
+        finally:
+            shelf.close()
+
+    async def _store(self, decoding: Decoding, shelf: Shelf, event: UploadReceived, context: Context) -> None:
+        cutter = Cutter(event.plan.max_seconds)
+        told = self._clock()
+        async for pcm in decoding.pcm():
+            if context.cancelled():
+                raise _Cancelled
+            for piece, cut_follows in cutter.feed(pcm):
+                await shelf.add(piece)
+                if cut_follows:
+                    await shelf.cut()
+            if self._clock() - told >= PROGRESS_SECONDS:
+                told = self._clock()
+                await context.publish(_under_way(event, decoding, shelf.seconds))
+        for piece, _ in cutter.finish():
+            await shelf.add(piece)
+            await shelf.cut()
+
+
+def _progress(event: UploadReceived, fraction: float) -> StageProgress:
+    return StageProgress(
+        job_id=event.job_id,
+        owner=event.owner,
+        lane=event.lane,
+        attempt=event.attempt,
+        stage="transcoder",
+        fraction=fraction,
+        detail="Reading the file",
+    )
+
+
+def _under_way(event: UploadReceived, decoding: Decoding, seconds: float) -> StageProgress:
+    announced = decoding.media.duration
+    fraction = min(seconds / announced, 0.99) if announced else 0.0
+    return _progress(event, fraction).model_copy(update={"media": decoding.media.facts(), "duration": announced})
+
+
+def _finished(event: UploadReceived, manifest: Manifest) -> StageProgress:
+    detail = str(manifest.media.get("note", "Audio read"))
+    update = {"media": manifest.media, "duration": manifest.duration, "detail": detail}
+    return _progress(event, 1.0).model_copy(update=update)
+
+
+def _manifest(event: UploadReceived, decoding: Decoding, shelf: Shelf) -> Manifest:
+    media = dict(decoding.media.facts())
+    if decoding.cut_short:
+        known = decoding.media.duration is not None and not decoding.media.estimated
+        announced = f" of {decoding.media.duration:.1f}" if known else ""
+        media["note"] = f"The audio ends early, after {shelf.seconds:.1f}{announced} seconds"
+    return Manifest(
+        duration=shelf.seconds,
+        media=media,
+        provider=event.plan.provider,
+        options=event.options,
+        pieces=tuple(shelf.pieces),
+    )
+
+
+def _segments(event: UploadReceived, manifest: Manifest) -> list[SegmentReady]:
+    return [
+        SegmentReady(
+            job_id=event.job_id,
+            owner=event.owner,
+            lane=event.lane,
+            attempt=event.attempt,
+            index=piece.index,
+            count=len(manifest.pieces),
+            start=piece.start,
+            end=piece.end,
+            audio=BlobRef(name=piece.audio, size=piece.size),
+            provider=manifest.provider,
+            options=manifest.options,
+        )
+        for piece in manifest.pieces
+    ]

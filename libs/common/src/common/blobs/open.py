@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from common.blobs import Blobs
+from common.blobs import Blobs, BlobsUnavailable
 from common.blobs.folder import FolderBlobs
 from common.blobs.threads import in_thread
 from common.settings import CommonSettings
@@ -26,6 +26,8 @@ async def open_blobs(settings: CommonSettings) -> AsyncIterator[Blobs]:
         from common.blobs.azure import AzureBlobs  # noqa: PLC0415 - a folder needs none of Azure's packages
 
         async with AzureBlobs(azure_connection(settings), settings.azure_container) as azure:
+            with suppress(BlobsUnavailable):
+                await azure.sweep()
             yield azure
         return
     root = folder_of(settings)

@@ -14,7 +14,7 @@ from common.events import Event
 
 log = structlog.get_logger(__name__)
 
-_BACKOFF = 1.0
+_BACKOFF = (0.2, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +51,24 @@ class Log:
 
     async def open(self) -> None:
         """Connect and take a position in every partition; tries again while Kafka is away or a topic missing."""
+        wait = _BACKOFF[0]
         while True:
             consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, enable_auto_commit=False, auto_offset_reset="earliest"
+                *self._topics,
+                bootstrap_servers=self._bootstrap,
+                enable_auto_commit=False,
+                auto_offset_reset="earliest",
             )
             try:
                 await consumer.start()
-                await self._assign(consumer)
+                await self._position(consumer)
             except BaseException as error:
                 await consumer.stop()
                 if not isinstance(error, KafkaError):
                     raise
                 log.warning("cannot follow yet, will try again", topics=self._topics, error=repr(error))
-                await asyncio.sleep(_BACKOFF)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, _BACKOFF[1])
             else:
                 self._consumer = consumer
                 return
@@ -100,16 +105,11 @@ class Log:
             for followed in await self._next(*behind):
                 yield followed
 
-    async def _assign(self, consumer: AIOKafkaConsumer) -> None:
-        self._partitions = []
-        await consumer.topics()
-        for topic in self._topics:
-            numbers = consumer.partitions_for_topic(topic)
-            if not numbers:
-                msg = f"the topic {topic} does not exist"
-                raise UnknownTopicOrPartitionError(msg)
-            self._partitions += [TopicPartition(topic, number) for number in sorted(numbers)]
-        consumer.assign(self._partitions)
+    async def _position(self, consumer: AIOKafkaConsumer) -> None:
+        self._partitions = sorted(consumer.assignment())
+        missing = set(self._topics) - {partition.topic for partition in self._partitions}
+        if missing:
+            raise UnknownTopicOrPartitionError(", ".join(sorted(missing)))
         if self._from_start:
             await consumer.seek_to_beginning(*self._partitions)
         else:
@@ -125,7 +125,7 @@ class Log:
             found = await self._opened().getmany(*partitions, timeout_ms=1000)
         except KafkaError as error:
             log.warning("following failed, will try again", topics=self._topics, error=repr(error))
-            await asyncio.sleep(_BACKOFF)
+            await asyncio.sleep(_BACKOFF[1])
             return []
         followed = []
         for records in found.values():
@@ -142,9 +142,7 @@ class Log:
                     )
                     continue
                 key = None if record.key is None else record.key.decode(errors="replace")
-                followed.append(
-                    Followed(event, record.topic, record.partition, record.offset, key, record.headers)
-                )
+                followed.append(Followed(event, record.topic, record.partition, record.offset, key, record.headers))
         return followed
 
 

@@ -5,18 +5,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka.message import FAKE_CONSUMER
 
 from common.bus.prefix import Mark, Prefix
+from common.bus.record import Record
 from common.metrics import COMMIT_FAILURES
 
 log = structlog.get_logger(__name__)
-
-Record = ConsumerRecord[bytes | None, bytes | None]
 
 COMMIT_SECONDS = 0.1
 """How often a finished prefix is committed."""
@@ -31,7 +31,7 @@ class Taken(Mark):
 
     __slots__ = ("prefix", "record")
 
-    def __init__(self, record: Record, prefix: "Prefix[Taken]") -> None:
+    def __init__(self, record: Record, prefix: "Prefix[Any]") -> None:
         super().__init__(record.offset)
         self.record = record
         self.prefix = prefix
@@ -63,7 +63,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         sink: Callable[[list[Any]], None],
         room: Callable[[], bool],
-        take: Callable[[Record, "Prefix[Taken]"], Taken] = Taken,
+        take: Callable[[Record, Prefix[Any]], Taken] = Taken,
         max_records: int = 500,
         span: int = SPAN,
     ) -> None:
@@ -94,13 +94,23 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         return None if self._subscriber is None else self._subscriber.consumer
 
     @property
+    def full(self) -> bool:
+        """Whether it takes no more because of what it has taken."""
+        return bool(self._paused) or not self._room()
+
+    @property
+    def progress(self) -> dict[TopicPartition, int | None]:
+        """How far each partition is finished."""
+        return {partition: prefix.end for partition, prefix in self._prefixes.items()}
+
+    @property
     def held(self) -> int:
         """Records taken whose offsets are not yet in a finished prefix."""
         return sum(len(prefix) for prefix in self._prefixes.values())
 
     def declare(self, broker: KafkaBroker) -> None:
         """Declare the subscriber on a broker that is about to start."""
-        subscriber = broker.subscriber(
+        subscriber: Any = broker.subscriber(  # type: ignore[call-overload]
             *self.topics,
             group_id=self.group,
             batch=True,
@@ -112,7 +122,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             listener=self,
             parser=_parse,
             decoder=_decode,
-            **_SESSION,  # type: ignore[arg-type]
+            **_SESSION,
         )
         subscriber(self._feed)
         self._subscriber = subscriber
@@ -165,7 +175,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._closed:
             self.close()
 
-    async def _feed(self, records: tuple[Record, ...]) -> None:
+    async def _feed(self, records: Any) -> None:
+        # Any: FastStream builds a pydantic model of this signature.
         epoch = self._epoch
         while not self._room():
             self._may_have_room.clear()
@@ -213,29 +224,20 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
                     self._paused.discard(partition)
                     _quietly(consumer.resume, partition)
             elif len(prefix) >= self._span:
-                log.warning("partition paused behind an unfinished event", group=self.group, partition=partition.partition)
+                log.warning(
+                    "partition paused behind an unfinished event", group=self.group, partition=partition.partition
+                )
                 self._paused.add(partition)
                 _quietly(consumer.pause, partition)
 
 
 async def _parse(records: tuple[Record, ...]) -> KafkaMessage:
     # FastStream's own parser decodes headers and discards the whole batch when one of them is not UTF-8.
-    return KafkaMessage(raw_message=records, body=b"", consumer=_NO_CONSUMER)
+    return KafkaMessage(raw_message=records, body=b"", consumer=FAKE_CONSUMER)
 
 
 async def _decode(message: KafkaMessage) -> Any:
     return message.raw_message
-
-
-class _NoConsumer:
-    async def commit(self) -> None:
-        raise NotImplementedError
-
-    def seek(self, partition: TopicPartition, offset: int) -> None:
-        raise NotImplementedError
-
-
-_NO_CONSUMER = _NoConsumer()
 
 
 def _quietly(change: Callable[[TopicPartition], None], partition: TopicPartition) -> None:

@@ -9,7 +9,7 @@ _bits = random.Random().getrandbits  # noqa: S311
 
 
 def child(parent: bytes | None) -> bytes:
-    """A `traceparent` in the parent's trace with a span id of its own; a new sampled trace when there is no valid parent."""
+    """A `traceparent` with a span id of its own in the parent's trace, or in a new one when the parent is none."""
     if parent is None or _VALID.fullmatch(parent) is None:
         return b"00-%032x-%016x-01" % (_bits(128) | 1, _bits(64) | 1)
     return b"%b-%016x-%b" % (parent[:35], _bits(64) | 1, parent[53:])

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from common.blobs import BlobsUnavailable
 from common.blobs.open import azure_connection, folder_of
 from common.blobs.threads import in_thread
 from common.leases import Leases
@@ -25,6 +26,8 @@ async def open_leases(settings: CommonSettings) -> AsyncIterator[Leases]:
         from common.leases.azure import AzureLeases  # noqa: PLC0415 - a folder needs none of Azure's packages
 
         async with AzureLeases(azure_connection(settings), settings.azure_container, ttl=settings.lease_ttl) as azure:
+            with suppress(BlobsUnavailable):
+                await azure.sweep()
             yield azure
         return
     root = folder_of(settings)

@@ -2,7 +2,8 @@
 
 import re
 
-from common.errors import Permanent, StageError, Transient
+from common.errors import Permanent
+from transcoder.ffmpeg.causes import CAUSES, NOT_MEDIA, Cause
 from transcoder.ports import Media
 
 _LINE_LIMIT = 1000
@@ -11,38 +12,11 @@ _LINE_LIMIT = 1000
 _CONTAINER = re.compile(r"Input #0, (\S+), from ")
 _DURATION = re.compile(r"  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _AUDIO = re.compile(r"  Stream #0:\d+.*?: Audio: (\w+).*?, (\d+) Hz, ([^,]+)")
-_LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8}
+_LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "hexadecagonal": 16}
 
-_DAMAGE = re.compile(r"partial file|[Cc]orrupt input packet|Packet corrupt|truncat|File ended prematurely|Invalid data found")
-
-_CAUSES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
-    (re.compile(pattern), code, message)
-    for pattern, code, message in (
-        (
-            r"moov atom not found",
-            "truncated",
-            "The file ends before its index (the moov atom): the upload or the recording was cut off. Send the whole file.",
-        ),
-        (r"matches no streams", "no_audio", "The file has no audio track."),
-        (
-            r"DRM protected|activation_bytes|[Uu]nsupported encryption|[Ee]ncrypted",
-            "encrypted",
-            "The file is encrypted or copy-protected. Send it without protection.",
-        ),
-        (r"exceeds max_streams", "decoder_limits", "The file has too many tracks. Send only the audio track."),
-        (
-            r"Cannot allocate memory|received signal 24|system signals, hard exiting",
-            "decoder_limits",
-            "Decoding the file takes more memory or computing time than is allowed. Convert it to WAV, FLAC or MP3.",
-        ),
-        (r"[Nn]o decoder found|Decoder \S+ not found", "unsupported_codec", "The audio codec of the file is not supported."),
-        (
-            r"Error opening input|Invalid data found|not on whitelist",
-            "not_media",
-            "The file is not audio or video in a format that can be read.",
-        ),
-    )
-)
+_ENDS_EARLY = re.compile(r"partial file|[Pp]acket corrupt|corrupt input packet|[Tt]runcat|ended prematurely")
+_STOPPED = re.compile(r"Exiting normally, received signal (\d+)")
+_BROKEN = re.compile(r"Invalid data found|Error submitting packet|Header missing|Error while decoding")
 
 
 class Report:
@@ -55,11 +29,14 @@ class Report:
         self._duration: float | None = None
         self._estimated = False
         self._refused_codecs: set[str] = set()
-        self._cause = len(_CAUSES)
+        self._causes: set[Cause] = set()
         self.announced = False
         """Whether ffmpeg has said all it knows of the file."""
-        self.damaged = False
-        """Whether ffmpeg met something broken or missing."""
+        self.ends_early = False
+        """Whether the file ends before its own structure says so."""
+        self.stopped_by: int | None = None
+        """The signal that made ffmpeg end before the file did."""
+        self._broken = False
 
     def feed(self, raw: bytes) -> None:
         """Take some more of standard error; a chunk may end anywhere."""
@@ -76,21 +53,27 @@ class Report:
         codec, rate, channels = self._audio
         return Media(self._container, codec, channels, rate, self._duration, self._estimated)
 
-    def refusal(self, returncode: int) -> StageError:
-        """Why nothing was decoded, given ffmpeg's exit status (negative: the signal that killed it)."""
+    @property
+    def fatal(self) -> Cause | None:
+        """What makes the file fail even if audio came out of it."""
+        return next((cause for cause in CAUSES if cause in self._causes and cause.fatal), None)
+
+    def refusal(self, returncode: int) -> Permanent:
+        """Why nothing was decoded, given ffmpeg's exit status (negative: the signal that ended it)."""
         if self._audio is not None and self._audio[0] in self._refused_codecs:
             return Permanent("unsupported_codec", f"The audio codec {self._audio[0]} is not supported.")
-        if self._cause < len(_CAUSES) and _CAUSES[self._cause][1] != "not_media":
-            return Permanent(*_CAUSES[self._cause][1:])
-        if returncode == -9:
-            return Transient("The decoder was killed from outside.", code="decoder_killed")
+        telling = next((cause for cause in CAUSES if cause in self._causes and cause is not NOT_MEDIA), None)
+        if telling is not None:
+            return telling.permanent()
         if returncode < 0:
             return Permanent("undecodable", "The decoder crashed on this file. Convert it to WAV, FLAC or MP3.")
-        if self._audio is not None and self.damaged:
-            return Permanent("undecodable", f"The file looks like {self._audio[0]} audio, but none of it can be decoded.")
-        if self._audio is not None and returncode == 0:
+        if self._audio is not None and returncode == 0 and not self._broken and not self.ends_early:
             return Permanent("empty_audio", "The audio track is empty.")
-        return Permanent(*_CAUSES[-1][1:])
+        if self._audio is not None:
+            return Permanent(
+                "undecodable", f"The file says that it holds {self._audio[0]} audio, but it cannot be decoded."
+            )
+        return NOT_MEDIA.permanent()
 
     def _read(self, tagged: str) -> None:
         line = re.sub(r"^(\[[^\]]* @ [^\]]*\] )*\[\w+\] ", "", tagged)
@@ -98,16 +81,16 @@ class Report:
             self.announced = True
         elif not self.announced and self._audio is None:
             self._read_banner(line)
-        if "[info]" in tagged:
+        if stopped := _STOPPED.match(line):
+            self.stopped_by = int(stopped[1])
+        if "[info]" in tagged and self.stopped_by is None:
             return
         if refused := re.match(r"Codec \((\w+)\) not on whitelist", line):
             self._refused_codecs.add(refused[1])
             return
-        self.damaged = self.damaged or bool(_DAMAGE.search(line))
-        for rank, (pattern, _, _) in enumerate(_CAUSES[: self._cause]):
-            if pattern.search(line):
-                self._cause = rank
-                break
+        self.ends_early = self.ends_early or bool(_ENDS_EARLY.search(line))
+        self._broken = self._broken or bool(_BROKEN.search(line))
+        self._causes.update(cause for cause in CAUSES if cause.pattern.search(line))
 
     def _read_banner(self, line: str) -> None:
         if "Estimating duration from bitrate" in line:
@@ -123,6 +106,6 @@ class Report:
 def _channels(layout: str) -> int:
     if counted := re.match(r"(\d+) channels", layout):
         return int(counted[1])
-    if dotted := re.match(r"(\d+)\.(\d+)", layout):
-        return int(dotted[1]) + int(dotted[2])
+    if re.match(r"\d+\.\d", layout):
+        return sum(map(int, re.findall(r"\d+", layout.partition("(")[0])))
     return _LAYOUTS.get(layout.strip(), 0)

@@ -1,7 +1,8 @@
-"""The decoder by ffmpeg: one confined process a file, which is handed an open file and never a path."""
+"""Implements the decoder port: builds ffmpeg's command line and follows the run."""
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable
@@ -12,12 +13,13 @@ from typing import Self, TypeVar
 
 import structlog
 
-from common.errors import Permanent
-from transcoder.allowed import CODECS, CONTAINERS
-from transcoder.confine import READ_BYTES, Limits, confined
-from transcoder.encrypted import is_encrypted_mp4
+from common.errors import Permanent, Transient
+from transcoder.ffmpeg.allowed import CODECS, CONTAINERS
+from transcoder.ffmpeg.causes import ENCRYPTED
+from transcoder.ffmpeg.confine import READ_BYTES, Limits, confined
+from transcoder.ffmpeg.encrypted import is_encrypted_mp4
+from transcoder.ffmpeg.report import Report
 from transcoder.ports import RATE, SAMPLE_BYTES, Media
-from transcoder.report import Report
 from transcoder.settings import TranscoderSettings
 
 _Got = TypeVar("_Got")
@@ -57,7 +59,8 @@ class FfmpegDecoder:
         """Find out once what the ffmpeg at hand can do.
 
         As root it runs as another user if that user may execute it. Without the ``fd:`` protocol (before ffmpeg 6) the
-        file is opened again through ``/dev/fd``, which keeps seeking, but needs the ``file:`` protocol and our own user.
+        file is opened again through ``/dev/fd``: that keeps seeking, which a pipe would not and an MP4 with its index
+        at the end needs, but takes the ``file:`` protocol and our own user.
 
         Raises
         ------
@@ -80,12 +83,10 @@ class FfmpegDecoder:
         if not size:
             raise Permanent("empty", "The file is empty: it has no bytes.")
         if encrypted:
-            raise Permanent("encrypted", "The file is encrypted or copy-protected. Send it without protection.")
+            raise ENCRYPTED.permanent()
         fd = os.open(source, os.O_RDONLY)
         try:
-            async with confined(
-                self._command(fd), self._limits, keep=(fd,), uid=self._abilities.uid
-            ) as process:
+            async with confined(self._command(fd), self._limits, keep=(fd,), uid=self._abilities.uid) as process:
                 decoding = FfmpegDecoding(process, self._settings)
                 try:
                     await decoding.begin()
@@ -117,6 +118,7 @@ class FfmpegDecoding:
         self._settings = settings
         self._report = Report()
         self._bytes = 0
+        self._failed = False
         self._announced = asyncio.Event()
         self._listening = asyncio.create_task(self._listen())
         self._patience = settings.decoder_wall_seconds
@@ -128,15 +130,17 @@ class FfmpegDecoding:
 
     @property
     def cut_short(self) -> bool:
-        """After the last sample: whether ffmpeg met damage, or much less audio came than the file announces."""
+        """After the last sample: whether ffmpeg failed, missed an end, or gave much less than the file announces."""
         announced = 0.0 if self.media.estimated else self.media.duration or 0.0
-        return self._report.damaged or self._seconds < announced * 0.98 - 1.0
+        return self._broken_off or self._seconds < announced * 0.98 - 1.0
 
     async def begin(self) -> None:
         """Wait until ffmpeg has said what the file is."""
         await self._patiently(self._announced.wait())
+        if self._report.fatal is not None:
+            raise self._report.fatal.permanent()
         if self._report.media is None and not self._report.announced:
-            raise self._report.refusal(await self._patiently(self._process.wait()))
+            raise self._report.refusal(await self._ended())
 
     async def pcm(self) -> AsyncIterator[bytes]:
         """Iterate once over the audio; see `transcoder.ports.Decoding`."""
@@ -145,13 +149,17 @@ class FfmpegDecoding:
             self._bytes += len(chunk)
             if self._seconds > self._settings.max_audio_seconds:
                 hours = self._settings.max_audio_seconds / 3600
-                raise Permanent("too_long", f"The file has more than {hours:g} hours of audio. Split it and send the parts.")
+                raise Permanent(
+                    "too_long", f"The file has more than {hours:g} hours of audio. Split it and send the parts."
+                )
             yield chunk
-        returncode = await self._patiently(self._process.wait())
-        await self._listening
-        if not self._bytes or (returncode and self._seconds < _ENOUGH_SECONDS):
+        returncode = await self._ended()
+        if self._report.fatal is not None:
+            raise self._report.fatal.permanent()
+        if not self._bytes:
             raise self._report.refusal(returncode)
-        if self.cut_short and self._seconds < _ENOUGH_SECONDS:
+        self._failed = returncode != 0
+        if self._broken_off and self._seconds < _ENOUGH_SECONDS:
             raise Permanent("truncated", "The file ends or breaks off before its first second. Send the whole file.")
 
     async def stop(self) -> None:
@@ -161,8 +169,20 @@ class FfmpegDecoding:
             await self._listening
 
     @property
+    def _broken_off(self) -> bool:
+        return self._failed or self._report.ends_early
+
+    @property
     def _seconds(self) -> float:
         return self._bytes / (RATE * SAMPLE_BYTES)
+
+    async def _ended(self) -> int:
+        """Wait for the end of the process and of what it writes; return its exit status."""
+        returncode = await self._patiently(self._process.wait())
+        await self._patiently(self._listening)
+        if returncode == -signal.SIGKILL or self._report.stopped_by not in {None, signal.SIGXCPU}:
+            raise Transient("The decoder was stopped from outside.", code="decoder_killed")
+        return returncode
 
     async def _listen(self) -> None:
         assert self._process.stderr is not None  # noqa: S101 - a pipe was asked for

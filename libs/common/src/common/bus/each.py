@@ -1,0 +1,73 @@
+"""Mode `each`: a stage's topics, their window and their worker, joined."""
+
+from functools import partial
+
+from common.bus.batch import topics_of
+from common.bus.failures import Failures
+from common.bus.producer import Producer
+from common.bus.solitude import Solitude
+from common.bus.stage import Control, EachStage
+from common.bus.subscription import Subscription
+from common.bus.window import Window
+from common.bus.work import Delivery, Worker
+from common.leases import Leases
+
+
+class Each:
+    """One `EachStage` at work: a group per topic, one window over all of them."""
+
+    def __init__(
+        self,
+        stage: EachStage,
+        service: str,
+        *,
+        producer: Producer,
+        control: Control,
+        failures: Failures,
+        leases: Leases | None,
+        lease_ttl: float,
+        solitude: Solitude,
+    ) -> None:
+        self.kind = stage.event.type
+        self.window: Window[Delivery] = Window(stage.concurrency, self._made_room)
+        self.worker = Worker(
+            stage,
+            service,
+            producer=producer,
+            control=control,
+            failures=failures,
+            leases=leases,
+            lease_ttl=lease_ttl,
+            solitude=solitude,
+            again=self.window.put_first,
+        )
+        self.subscriptions = [
+            self._subscription(topic, service, bulk=topic.endswith(".bulk")) for topic in topics_of(stage.event)
+        ]
+
+    def start(self) -> None:
+        """Start the lanes."""
+        self.worker.start()
+        self.window.start(self.worker.run)
+
+    async def drain(self, seconds: float) -> bool:
+        """Finish what runs, for at most ``seconds``; whether all did."""
+        finished = await self.window.drain(seconds)
+        await self.worker.stop(1.0 if not finished else seconds)
+        return finished
+
+    def _subscription(self, topic: str, service: str, *, bulk: bool) -> Subscription:
+        return Subscription(
+            (topic,),
+            f"{service}.{topic}",
+            sink=self._put,
+            room=partial(self.window.room, bulk=bulk),
+            take=partial(Delivery, bulk=bulk),
+        )
+
+    def _put(self, deliveries: list[Delivery]) -> None:
+        self.window.put(self.worker.admit(deliveries))
+
+    def _made_room(self) -> None:
+        for subscription in self.subscriptions:
+            subscription.made_room()

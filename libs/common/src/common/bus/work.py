@@ -1,0 +1,333 @@
+"""What happens to one record of an `each` stage, from its bytes to its acknowledged outputs."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import structlog
+
+from common.blobs import BlobsUnavailable
+from common.bus import trace
+from common.bus.acks import Acks
+from common.bus.failures import Failure, Failures, delivery_number
+from common.bus.prefix import Prefix
+from common.bus.producer import Producer
+from common.bus.record import Record, header
+from common.bus.solitude import Solitude
+from common.bus.stage import Control, EachStage
+from common.bus.subscription import Taken
+from common.envelope import Undecodable, decode
+from common.errors import Transient
+from common.events import Event
+from common.leases import Lease, Leases
+from common.metrics import EVENTS, HANDLER_SECONDS, OUTCOMES
+
+log = structlog.get_logger(__name__)
+
+PARK_SECONDS = 1.0
+"""How long an event whose lease is held elsewhere waits, off the work slots, before it is looked at again."""
+_PROGRESS_SECONDS = 1.0
+_POISON_TAKEOVERS = 2
+
+
+class Delivery(Taken):
+    """One record on its way through a stage."""
+
+    __slots__ = ("bulk", "claim", "key")
+
+    def __init__(self, record: Record, prefix: "Prefix[Any]", *, bulk: bool) -> None:
+        super().__init__(record, prefix)
+        self.bulk = bulk
+        self.claim: bytes | None = None
+        """Id under which it runs or is parked; nothing else with this id runs meanwhile."""
+        self.key: bytes | None = None
+
+
+class EventContext:
+    """What a handler may ask while it works on one event."""
+
+    __slots__ = ("_control", "_event", "_producer", "_record", "_service", "traceparent")
+
+    def __init__(self, record: Record, event: Event, worker: "Worker", traceparent: bytes | None) -> None:
+        self._record = record
+        self._event = event
+        self._service = worker.service
+        self._control = worker.control
+        self._producer = worker.producer
+        self.traceparent = traceparent
+
+    @property
+    def delivery(self) -> int:
+        """Which delivery of the event this is, counted from 1 over all delayed retries."""
+        return delivery_number(self._record, self._service)
+
+    def cancelled(self) -> bool:
+        """Whether the job was cancelled or deleted."""
+        return self._control.cancelled(self._event.job_id)
+
+    async def publish(self, event: Event) -> None:
+        """Hand an event over at once, without waiting for its acknowledgement; progress may be lost, never raises."""
+        try:
+            async with asyncio.timeout(_PROGRESS_SECONDS):
+                sent = await self._producer.send(self._producer.outgoing(event, trace.child(self.traceparent)))
+                sent.add_done_callback(_ignore)
+        except TimeoutError:
+            log.info("progress was not published", type=event.type, job_id=str(event.job_id))
+        except Exception:
+            log.exception("progress was not published", type=event.type, job_id=str(event.job_id))
+
+
+class Worker:
+    """Runs deliveries of one stage; every path ends in `finish`, or in the record being given back to the log.
+
+    Parameters
+    ----------
+    again
+        Called with deliveries that shall have another turn.
+    """
+
+    def __init__(
+        self,
+        stage: EachStage,
+        service: str,
+        *,
+        producer: Producer,
+        control: Control,
+        failures: Failures,
+        leases: Leases | None,
+        lease_ttl: float,
+        solitude: Solitude,
+        again: Callable[[Delivery], None],
+    ) -> None:
+        self.service = service
+        self.producer = producer
+        self.control = control
+        self._stage = stage
+        self._handler = stage.handler
+        self._failures = failures
+        self._leases = leases
+        self._beat_seconds = lease_ttl / 3
+        self._solitude = solitude
+        self._again = again
+        self._claims: dict[bytes, deque[Delivery] | None] = {}
+        self._keys: dict[bytes, deque[Delivery]] = {}
+        self._parked: set[asyncio.TimerHandle] = set()
+        self._acks = Acks(producer, self._acknowledged)
+        kind = stage.event.type
+        self._outcomes = dict.fromkeys(OUTCOMES, 0)
+        self._counters = {outcome: EVENTS.labels(service, kind, outcome) for outcome in OUTCOMES}
+        self._seconds = HANDLER_SECONDS.labels(service, kind)
+        if stage.leased and leases is None:
+            msg = f"the stage {kind} of {service} is leased, but the service has no leases"
+            raise ValueError(msg)
+
+    @property
+    def unacknowledged(self) -> int:
+        """Deliveries whose handler is done and whose outputs are under way."""
+        return len(self._acks)
+
+    def start(self) -> None:
+        """Start watching acknowledgements."""
+        self._acks.start()
+
+    async def stop(self, seconds: float) -> None:
+        """Wait for outputs under way for at most ``seconds``; parked deliveries stay with the log."""
+        for handle in self._parked:
+            handle.cancel()
+        await self._acks.drain(seconds)
+
+    def count(self) -> None:
+        """Add to the metrics what was counted since the last time; a counter's lock costs too much for each event."""
+        for outcome, number in self._outcomes.items():
+            if number:
+                self._counters[outcome].inc(number)
+                self._outcomes[outcome] = 0
+
+    def admit(self, deliveries: list[Delivery]) -> list[Delivery]:
+        """Those that may wait for a lane now; in an ordered stage the rest wait for their key."""
+        if not self._stage.ordered:
+            return deliveries
+        admitted = []
+        for delivery in deliveries:
+            key = delivery.record.key
+            if key is not None:
+                delivery.key = key
+                queue = self._keys.get(key)
+                if queue is not None:
+                    queue.append(delivery)
+                    continue
+                self._keys[key] = deque()
+            admitted.append(delivery)
+        return admitted
+
+    async def run(self, delivery: Delivery) -> None:
+        """Deal with one delivery."""
+        if delivery.prefix.lost:
+            self._drop(delivery)
+            return
+        record = delivery.record
+        if record.value is None:
+            self._finish(delivery, "tombstone")
+            return
+        try:
+            event = decode(record.value, record.headers)
+        except Undecodable as error:
+            await self._failures.bury(record, Failure("undecodable", error.reason, "Undecodable", permanent=True))
+            self._finish(delivery, "undecodable")
+            return
+        if self.control.cancelled(event.job_id):
+            self._finish(delivery, "cancelled")
+            return
+        if delivery.claim is None and not self._claim(delivery):
+            return
+        traceparent = header(record.headers, "traceparent")
+        context = EventContext(record, event, self, traceparent)
+        try:
+            if self._leases is not None and self._stage.leased:
+                await self._leased(delivery, event, context, self._leases)
+            else:
+                await self._beside_others(delivery, event, context)
+        except asyncio.CancelledError:
+            self._drop(delivery)
+            raise
+
+    async def _beside_others(self, delivery: Delivery, event: Event, context: EventContext) -> None:
+        solitude = self._solitude
+        if solitude.closed:
+            await solitude.opened()
+        solitude.enter()
+        try:
+            await self._attempt(delivery, event, context)
+        finally:
+            solitude.leave()
+
+    async def _attempt(self, delivery: Delivery, event: Event, context: EventContext) -> None:
+        started = perf_counter()
+        try:
+            outputs = await self._handler(event, context)
+            self._seconds.observe(perf_counter() - started)
+            parent = context.traceparent
+            under_way = []
+            for output in outputs:
+                out = self.producer.outgoing(output, trace.child(parent))
+                under_way.append((out, await self.producer.send(out)))
+        except Exception as error:
+            await self._fail(delivery, event, error, context)
+            return
+        if not under_way:
+            self._finish(delivery, "done")
+        elif self._stage.leased:
+            for out, acknowledged in under_way:
+                await self.producer.settle(out, acknowledged)
+            self._finish(delivery, "done")
+        else:
+            self._acks.add(delivery, under_way)
+
+    async def _fail(self, delivery: Delivery, event: Event, error: Exception, context: EventContext) -> None:
+        failure = Failure.of(error)
+        if failure.code == "internal":
+            log.error("handler failed", type=event.type, job_id=str(event.job_id), exc_info=error)
+        outcome = await self._failures.failed(delivery.record, event, failure, trace.child(context.traceparent))
+        self._finish(delivery, outcome)
+
+    async def _leased(self, delivery: Delivery, event: Event, context: EventContext, leases: Leases) -> None:
+        try:
+            lease = await leases.acquire(str(event.id))
+        except BlobsUnavailable as error:
+            await self._fail(delivery, event, Transient(str(error) or "the store is not available"), context)
+            return
+        if lease is None:
+            self._park(delivery)
+            return
+        beating = asyncio.create_task(self._beat(leases, lease))
+        try:
+            if lease.alone:
+                poison = Failure("poison", "Working on this ended our program several times.", "Poison", permanent=True)
+                self._finish(delivery, await self._failures.failed(delivery.record, event, poison))
+            elif lease.takeovers >= _POISON_TAKEOVERS:
+                async with self._solitude.alone():
+                    if await leases.renew(lease, alone=True):
+                        await self._attempt(delivery, event, context)
+                    else:
+                        self._park(delivery)
+            else:
+                await self._beside_others(delivery, event, context)
+        finally:
+            beating.cancel()
+            await asyncio.gather(beating, return_exceptions=True)
+            await asyncio.shield(_release(leases, lease))
+
+    async def _beat(self, leases: Leases, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(self._beat_seconds)
+            try:
+                if not await leases.renew(lease):
+                    # Results are write-once, so the work goes on: whoever is second finds the first one's.
+                    log.warning("lease lost", lease=lease.name)
+                    return
+            except BlobsUnavailable:
+                log.warning("lease not renewed, will try again", lease=lease.name)
+
+    def _claim(self, delivery: Delivery) -> bool:
+        claim = header(delivery.record.headers, "ce_id") or b""
+        if claim in self._claims:
+            waiting = self._claims[claim]
+            if waiting is None:
+                waiting = self._claims[claim] = deque()
+            waiting.append(delivery)
+            return False
+        self._claims[claim] = None
+        delivery.claim = claim
+        return True
+
+    def _park(self, delivery: Delivery) -> None:
+        loop = asyncio.get_running_loop()
+
+        def unpark() -> None:
+            self._parked.discard(handle)
+            self._again(delivery)
+
+        handle = loop.call_later(PARK_SECONDS, unpark)
+        self._parked.add(handle)
+
+    def _acknowledged(self, delivery: Delivery) -> None:
+        self._finish(delivery, "done")
+
+    def _finish(self, delivery: Delivery, outcome: str) -> None:
+        delivery.finished = True
+        self._outcomes[outcome] += 1
+        if delivery.claim is not None:
+            twins = self._claims.pop(delivery.claim)
+            for twin in twins or ():
+                self._finish(twin, "duplicate")
+        if delivery.key is not None:
+            self._next_of(delivery.key)
+
+    def _drop(self, delivery: Delivery) -> None:
+        """Leave a delivery to whoever reads its partition next."""
+        if delivery.claim is not None:
+            for twin in self._claims.pop(delivery.claim) or ():
+                self._again(twin)
+        if delivery.key is not None:
+            self._next_of(delivery.key)
+
+    def _next_of(self, key: bytes) -> None:
+        queue = self._keys[key]
+        if queue:
+            self._again(queue.popleft())
+        else:
+            del self._keys[key]
+
+
+async def _release(leases: Leases, lease: Lease) -> None:
+    try:
+        await leases.release(lease)
+    except BlobsUnavailable:
+        log.warning("lease not released, it will lapse", lease=lease.name)
+
+
+def _ignore(future: "asyncio.Future[Any]") -> None:
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,1 @@
+"""The projections in PostgreSQL: tables, migrations, connections, and the one insert that opens a job."""

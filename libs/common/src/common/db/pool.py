@@ -1,0 +1,32 @@
+"""Connections to PostgreSQL; opening the pool does not connect, so a service starts while the database is down."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from common.settings import CommonSettings
+
+
+@asynccontextmanager
+async def open_pool(settings: CommonSettings, *, size: int = 8) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool of at most ``size`` connections.
+
+    ``jsonb`` values are Python objects. Acquiring raises one of `common.db.away.AWAY` while the database is down.
+    """
+    pool = asyncpg.create_pool(
+        settings.database_url.get_secret_value(),
+        min_size=0,
+        max_size=size,
+        timeout=5,
+        command_timeout=30,
+        init=_init,
+        server_settings={"application_name": "scribewire"},
+    )
+    async with pool:
+        yield pool
+
+
+async def _init(connection: asyncpg.Connection) -> None:
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)

@@ -1,0 +1,84 @@
+"""One attempt over HTTP, signed as Standard Webhooks says; redirects are not followed and answers not read."""
+
+import asyncio
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+import aiohttp
+from standardwebhooks.webhooks import Webhook
+
+from common.guard import Refused
+from notifier.ports import Delivery, Outcome
+
+
+class HttpSender:
+    """Posts deliveries.
+
+    Parameters
+    ----------
+    session
+        Its connector is guarded (`common.guard`), and it keeps no cookies.
+    secret
+        ``whsec_…`` for deliveries that have none of their own.
+    seconds
+        Longest wait for the head of an answer.
+    """
+
+    def __init__(self, *, session: aiohttp.ClientSession, secret: str, seconds: float) -> None:
+        self._session = session
+        self._secret = secret
+        self._seconds = seconds
+
+    async def send(self, delivery: Delivery) -> Outcome:
+        """Sign and send; the signature's time is the attempt's, the id is the event's at every attempt."""
+        try:
+            headers = _signed(delivery, delivery.secret or self._secret)
+        except ValueError:
+            return Outcome(None, "the endpoint's secret is not a valid one")
+        try:
+            async with (
+                asyncio.timeout(self._seconds),
+                self._session.post(
+                    delivery.url, data=delivery.body.encode(), headers=headers, allow_redirects=False
+                ) as answer,
+            ):
+                status, asked = answer.status, answer.headers.get("Retry-After")
+                # What it says further is not our business, however long it goes on.
+                answer.close()
+        except TimeoutError:
+            return Outcome(None, f"no answer within {self._seconds:g} s")
+        except aiohttp.ClientConnectorError as error:
+            return Outcome(None, str(error.os_error) if isinstance(error.os_error, Refused) else "no connection")
+        except aiohttp.ClientError:
+            return Outcome(None, "the connection broke, or what answered was not HTTP")
+        except ValueError:
+            return Outcome(None, "the address is not a valid one")
+        if 200 <= status < 300:
+            return Outcome(status)
+        error_text = f"a redirect ({status}) is not followed" if 300 <= status < 400 else f"answered {status}"
+        return Outcome(status, error_text, _seconds_asked(asked))
+
+
+def _signed(delivery: Delivery, secret: str) -> dict[str, str]:
+    at = datetime.now(UTC)
+    message = str(delivery.event_id)
+    return {
+        "content-type": "application/json",
+        "user-agent": "Scribewire-Webhooks/1",
+        "webhook-id": message,
+        "webhook-timestamp": str(int(at.timestamp())),
+        "webhook-signature": Webhook(secret).sign(message, at, delivery.body),
+    }
+
+
+def _seconds_asked(header: str | None) -> float | None:
+    """Retry-After in seconds, from either of its two forms; None for anything else."""
+    if not header:
+        return None
+    if header.strip().isdecimal():
+        return float(header)
+    try:
+        at = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,33 @@
+"""Joins the transcoder: settings, blobs, leases, ffmpeg and the handler, on the bus."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from common.service import Service, serve
+
+from common.blobs.open import open_blobs
+from common.bus import EachStage
+from common.events import UploadReceived
+from common.leases.open import open_leases
+from transcoder.ffmpeg import FfmpegDecoder
+from transcoder.handler import Transcode
+from transcoder.settings import TranscoderSettings
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[Service]:
+    """Open what the transcoder needs; a SIGTERM lets running files finish within `drain_seconds`."""
+    settings = TranscoderSettings()
+    decoder = await FfmpegDecoder.detect(settings)
+    async with open_blobs(settings) as blobs, open_leases(settings) as leases:
+        stage = EachStage(
+            event=UploadReceived,
+            handler=Transcode(blobs=blobs, decoder=decoder),
+            concurrency=settings.slots,
+            leased=True,
+        )
+        yield Service(name="transcoder", settings=settings, stages=[stage], background=[], leases=leases)
+
+
+if __name__ == "__main__":
+    serve(build)

@@ -1,0 +1,5 @@
+"""The decoder by ffmpeg: one confined process a file, which is handed an open file and never a path."""
+
+from transcoder.ffmpeg.decoder import FfmpegDecoder
+
+__all__ = ["FfmpegDecoder"]

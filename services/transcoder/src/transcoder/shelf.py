@@ -1,0 +1,61 @@
+"""Stores a job's audio as segments, one after another, and knows where each begins and ends."""
+
+from uuid import UUID
+
+from common import layout
+from common.blobs import Blobs
+from common.manifest import Piece
+from transcoder.ports import RATE, SAMPLE_BYTES
+from transcoder.spool import Spool
+
+
+class Shelf:
+    """The segments of one job; no more than the one that grows is held.
+
+    Methods may raise `common.blobs.BlobsUnavailable`, and `OSError` when the disk under a long segment is full.
+    """
+
+    def __init__(self, blobs: Blobs, owner: str, job: UUID) -> None:
+        self._blobs = blobs
+        self._owner = owner
+        self._job = job
+        self._spool = Spool()
+        self._stored = 0
+        self.pieces: list[Piece] = []
+        """The segments stored so far."""
+
+    @property
+    def seconds(self) -> float:
+        """Audio taken so far."""
+        return (self._stored + self._spool.size) / (RATE * SAMPLE_BYTES)
+
+    async def add(self, pcm: bytes) -> None:
+        """Append audio to the segment that grows."""
+        await self._spool.add(pcm)
+
+    async def cut(self) -> None:
+        """End the segment that grows and store it."""
+        index, start, end = len(self.pieces), self._stored / (RATE * SAMPLE_BYTES), self.seconds
+        name = layout.segment_audio(self._owner, self._job, index)
+        size = self._spool.wav_size
+        if not await self._blobs.write(name, self._spool.wav()):
+            await self._replace_stranger(name, size)
+        self.pieces.append(Piece(index=index, start=start, end=end, audio=name, size=size))
+        self._stored += self._spool.size
+        self._spool.clear()
+
+    async def discard(self) -> None:
+        """Remove every segment of the job: it will not have a transcript."""
+        self._spool.clear()
+        await self._blobs.remove(layout.manifest(self._owner, self._job).rpartition("/")[0] + "/")
+
+    def close(self) -> None:
+        """Forget what was not stored."""
+        self._spool.clear()
+
+    async def _replace_stranger(self, name: str, size: int) -> None:
+        """Put our segment in place of one that an earlier attempt with another ffmpeg cut elsewhere."""
+        found = await self._blobs.stat(name)
+        if found is None or found.size != size:
+            await self._blobs.remove(name)
+            await self._blobs.write(name, self._spool.wav())

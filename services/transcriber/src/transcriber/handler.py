@@ -1,0 +1,213 @@
+"""The two stages: a piece of audio becomes a result, and when all results are there they become a transcript."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from uuid import uuid5
+
+from common import ids, layout
+from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
+from common.bus.stage import Context
+from common.catalogue import Engine
+from common.errors import Permanent, Transient
+from common.events import (
+    BlobRef,
+    Event,
+    SegmentReady,
+    SegmentTranscribed,
+    StageProgress,
+    TranscriptCompleted,
+    TranslationRequested,
+    UsageRecorded,
+    inline_text,
+    now,
+)
+from common.manifest import Manifest
+from common.transcript import Billed, SegmentResult, Transcript
+from transcriber.arrivals import Arrivals
+from transcriber.merge import merge
+from transcriber.providers import Recogniser
+from transcriber.rebase import rebase
+from transcriber.translators import translator_for
+
+READS = 16
+"""Results read at once while a transcript is assembled."""
+
+
+class Recognise:
+    """`SegmentReady` → the segment's result, `SegmentTranscribed` and `UsageRecorded`.
+
+    What is paid for is paid once: the result is looked for first, under the lease the bus holds, and a redo after a
+    crash reports from the stored result the very same usage.
+    """
+
+    def __init__(self, *, blobs: Blobs, recognisers: Mapping[str, Recogniser]) -> None:
+        self._blobs = blobs
+        self._recognisers = recognisers
+        self._slots = {name: asyncio.Semaphore(r.engine.concurrency) for name, r in recognisers.items()}
+
+    async def __call__(self, event: SegmentReady, context: Context) -> Sequence[Event]:
+        """Recognise one segment, unless that was done before or the job was cancelled."""
+        name = layout.segment_result(event.owner, event.job_id, event.index)
+        try:
+            if await self._blobs.stat(name) is None and not await self._recognise(event, context, name):
+                return []
+            result = SegmentResult.model_validate_json(await read_all(self._blobs, name))
+        except BlobsUnavailable as down:
+            raise _store_down() from down
+        except BlobNotFound as gone:
+            if context.cancelled():
+                return []
+            raise Permanent("audio_missing", "The audio of a segment is not in the store any more.") from gone
+        return [_transcribed(event, name), _usage(event, result)]
+
+    async def _recognise(self, event: SegmentReady, context: Context, name: str) -> bool:
+        recogniser = self._recognisers.get(event.provider)
+        if recogniser is None:
+            raise Transient(f"{event.provider} is not configured in this transcriber.", code="provider_not_configured")
+        async with self._slots[event.provider]:
+            if context.cancelled():
+                return False
+            async with self._blobs.local(event.audio.name) as audio:
+                heard = await recogniser.recognise(audio, options=event.options, duration=event.end - event.start)
+        if context.cancelled():
+            return False
+        result = rebase(heard, event, recogniser.engine, at=now())
+        # Whoever stored a result first is right; a late second one is dropped.
+        await self._blobs.write(name, result.model_dump_json().encode())
+        return True
+
+
+class Assemble:
+    """`SegmentTranscribed`, in order per job → progress, and at last the transcript and what follows from it."""
+
+    def __init__(self, *, blobs: Blobs, engines: Sequence[Engine], arrivals: Arrivals) -> None:
+        self._blobs = blobs
+        self._engines = engines
+        self._arrivals = arrivals
+
+    async def __call__(self, event: SegmentTranscribed, context: Context) -> Sequence[Event]:
+        """Look whether every result is there; then merge, store once and announce."""
+        if context.cancelled():
+            return []
+        job = self._arrivals.of(event.job_id)
+        try:
+            complete = await job.complete(event, self._blobs)
+            if job.report_due():
+                await context.publish(_progress(event, job.done))
+            if not complete or job.finished_by not in {None, event.index}:
+                return []
+            manifest = await self._manifest(event)
+            transcript = await self._transcript(event, manifest)
+        except BlobsUnavailable as down:
+            raise _store_down() from down
+        except BlobNotFound as gone:
+            if context.cancelled():
+                return []
+            raise Permanent("results_missing", "A result of the job is not in the store any more.") from gone
+        # Results that were there before their events came would have the same transcript announced again.
+        job.finished_by = event.index
+        return self._announce(event, manifest, transcript)
+
+    async def _manifest(self, event: SegmentTranscribed) -> Manifest:
+        name = layout.manifest(event.owner, event.job_id)
+        return Manifest.model_validate_json(await read_all(self._blobs, name))
+
+    async def _transcript(self, event: SegmentTranscribed, manifest: Manifest) -> Transcript:
+        name = layout.transcript(event.owner, event.job_id)
+        if await self._blobs.stat(name) is None:
+            raw = await self._results(event)
+            # Hours of speech are merged off the event loop: it must keep its heartbeats.
+            body = await asyncio.to_thread(_merged, raw, manifest)
+            await self._blobs.write(name, body)
+        return await asyncio.to_thread(Transcript.model_validate_json, await read_all(self._blobs, name))
+
+    async def _results(self, event: SegmentTranscribed) -> list[bytes]:
+        slots = asyncio.Semaphore(READS)
+
+        async def one(index: int) -> bytes:
+            async with slots:
+                return await read_all(self._blobs, layout.segment_result(event.owner, event.job_id, index))
+
+        return list(await asyncio.gather(*(one(index) for index in range(event.count))))
+
+    def _announce(self, event: SegmentTranscribed, manifest: Manifest, transcript: Transcript) -> list[Event]:
+        job = {"job_id": event.job_id, "owner": event.owner, "lane": event.lane, "attempt": event.attempt}
+        reference = BlobRef(name=layout.transcript(event.owner, event.job_id))
+        text, truncated = inline_text(transcript.text)
+        languages = tuple(dict.fromkeys(manifest.options.translate))
+        completed = TranscriptCompleted(
+            **job,
+            transcript=reference,
+            text=text,
+            truncated=truncated,
+            language=transcript.language,
+            duration=transcript.duration,
+            words=len(transcript.words) or len(transcript.text.split()),
+            segments=event.count,
+            provider=transcript.provider,
+            model=transcript.model,
+            translations=languages,
+        )
+        requests = [
+            TranslationRequested(
+                **job,
+                language=language,
+                source_language=transcript.language,
+                transcript=reference,
+                translator=translator_for(language, transcript.language, manifest.options, self._engines),
+            )
+            for language in languages
+        ]
+        return [completed, *requests]
+
+
+def _merged(raw: Sequence[bytes], manifest: Manifest) -> bytes:
+    results = [SegmentResult.model_validate_json(one) for one in raw]
+    transcript = merge(results, language=manifest.options.language, duration=manifest.duration)
+    return transcript.model_dump_json().encode()
+
+
+def _transcribed(event: SegmentReady, name: str) -> SegmentTranscribed:
+    return SegmentTranscribed(
+        job_id=event.job_id,
+        owner=event.owner,
+        lane=event.lane,
+        attempt=event.attempt,
+        index=event.index,
+        count=event.count,
+        result=BlobRef(name=name),
+    )
+
+
+def _usage(event: SegmentReady, result: SegmentResult) -> UsageRecorded:
+    billed = result.billed or Billed(endpoint="")
+    return UsageRecorded(
+        job_id=event.job_id,
+        owner=event.owner,
+        lane=event.lane,
+        attempt=event.attempt,
+        time=billed.at or now(),
+        usage_id=uuid5(ids.segment_id(event.job_id, event.index), "usage"),
+        service="transcription",
+        provider=result.provider,
+        endpoint=billed.endpoint,
+        model=result.model,
+        audio_seconds=billed.audio_seconds,
+        cost_usd=billed.cost_usd,
+    )
+
+
+def _progress(event: SegmentTranscribed, done: int) -> StageProgress:
+    return StageProgress(
+        job_id=event.job_id,
+        owner=event.owner,
+        lane=event.lane,
+        attempt=event.attempt,
+        stage="transcriber",
+        fraction=min(1.0, done / event.count),
+        detail=f"{done} of {event.count} segments",
+    )
+
+
+def _store_down() -> Transient:
+    return Transient("The blob store is not available.", code="storage_unavailable")

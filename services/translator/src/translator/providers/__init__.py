@@ -1,0 +1,1 @@
+"""The translation engines, one file each; each is a `translator.ports.Translator`."""

@@ -1,0 +1,66 @@
+"""Translations as they are stored: the whole, and the parts of a long one."""
+
+from datetime import datetime
+from hashlib import sha256
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
+from common.errors import Transient
+from common.events import now
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Part(BaseModel):
+    """One call's answer; ``source`` is the hash of what was asked, so that a part is never used for something else."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    texts: tuple[str, ...]
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+def fingerprint(*asked: str) -> str:
+    """Hash of what a call asks for."""
+    return sha256("\0".join(asked).encode()).hexdigest()
+
+
+class Results:
+    """Reads and writes results; the store being away is `Transient`."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+
+    async def find(self, name: str, model: type[M]) -> M | None:
+        """A stored result, or None when there is none."""
+        try:
+            return model.model_validate_json(await read_all(self._blobs, name))
+        except BlobNotFound:
+            return None
+        except BlobsUnavailable as error:
+            raise _away() from error
+
+    async def keep(self, name: str, result: M) -> M:
+        """Store a result unless one is there; return the one that is there now."""
+        try:
+            if await self._blobs.write(name, result.model_dump_json().encode()):
+                return result
+        except BlobsUnavailable as error:
+            raise _away() from error
+        return await self.find(name, type(result)) or result
+
+    async def when(self, name: str) -> datetime:
+        """When a result was stored, so that telling of it again says the same time."""
+        try:
+            info = await self._blobs.stat(name)
+        except BlobsUnavailable as error:
+            raise _away() from error
+        return info.modified if info else now()
+
+
+def _away() -> Transient:
+    return Transient("The file store does not answer.", code="store_unavailable")

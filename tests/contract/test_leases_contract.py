@@ -1,0 +1,114 @@
+"""What every kind of lease promises, over every one there is: memory, a folder, Azure (Azurite)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from common.leases import Lease, Leases
+from common.leases.azure import AzureLeases
+from common.leases.folder import FolderLeases
+from common.testing.leases import MemoryLeases
+
+
+@dataclass
+class Store:
+    """A store of leases and how long one lives there, in seconds."""
+
+    leases: Leases
+    ttl: float
+
+
+@pytest.fixture(params=["memory", "folder", pytest.param("azure", marks=pytest.mark.slow)])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    """A store of each kind, with the shortest life it allows or one that suits a test."""
+    if request.param == "memory":
+        yield Store(MemoryLeases(0.4), 0.4)
+    elif request.param == "folder":
+        yield Store(FolderLeases(tmp_path / ".leases", ttl=0.4), 0.4)
+    else:
+        async with AzureLeases(request.getfixturevalue("azurite"), f"c{uuid4().hex}", ttl=1) as azure:
+            yield Store(azure, 15)
+
+
+async def taken(leases: Leases, name: str) -> Lease:
+    lease = await leases.acquire(name)
+    assert lease is not None
+    return lease
+
+
+async def lapsed(store: Store, name: str) -> Lease:
+    """Wait until a silent holder's lease can be taken; it must take about its life."""
+    began = time.monotonic()
+    while True:
+        lease = await store.leases.acquire(name)
+        if lease is not None:
+            assert time.monotonic() - began > store.ttl * 0.5, "taken from a holder that was alive"
+            return lease
+        assert time.monotonic() - began < store.ttl * 3 + 2, "a silent holder's lease never lapsed"
+        await asyncio.sleep(store.ttl / 20)
+
+
+async def test_one_holder(store: Store) -> None:
+    lease = await taken(store.leases, "a")
+    assert (lease.name, lease.takeovers, lease.alone) == ("a", 0, False)
+    assert await store.leases.acquire("a") is None
+    assert (await taken(store.leases, "b")).takeovers == 0
+
+
+async def test_released_is_free_and_forgotten(store: Store) -> None:
+    lease = await taken(store.leases, "a")
+    assert await store.leases.renew(lease, alone=True)
+    await store.leases.release(lease)
+    await store.leases.release(lease)
+    assert await store.leases.renew(lease) is False
+    again = await taken(store.leases, "a")
+    assert (again.takeovers, again.alone) == (0, False)
+    await store.leases.release(lease)
+    assert await store.leases.acquire("a") is None, "a lost lease releases nobody else's"
+    assert await store.leases.renew(lease, alone=True) is False
+    assert await store.leases.renew(again)
+
+
+async def test_of_many_at_once_one_gets_it(store: Store) -> None:
+    got = await asyncio.gather(*(store.leases.acquire("a") for _ in range(20)))
+    assert sum(lease is not None for lease in got) == 1
+    winner = next(lease for lease in got if lease is not None)
+    assert winner.takeovers == 0
+
+
+async def test_beats_keep_it(store: Store) -> None:
+    lease = await taken(store.leases, "a")
+    end = time.monotonic() + store.ttl * 1.5
+    while time.monotonic() < end:
+        assert await store.leases.renew(lease)
+        assert await store.leases.acquire("a") is None
+        await asyncio.sleep(store.ttl / 10)
+
+
+async def test_silence_loses_it_and_is_counted(store: Store) -> None:
+    first = await taken(store.leases, "a")
+    second = await lapsed(store, "a")
+    assert (second.takeovers, second.alone) == (1, False)
+    assert await store.leases.renew(first) is False
+    await store.leases.release(first)
+    assert await store.leases.renew(second, alone=True)
+    assert await store.leases.renew(second), "a plain beat keeps the mark"
+    third = await lapsed(store, "a")
+    assert (third.takeovers, third.alone) == (2, True)
+    assert await store.leases.renew(second, alone=True) is False
+    fourth = await lapsed(store, "a")
+    assert (fourth.takeovers, fourth.alone) == (3, True), "the mark stays until the work is released"
+    await store.leases.release(fourth)
+    assert (await taken(store.leases, "a")).takeovers == 0
+
+
+async def test_a_late_beat_keeps_what_nobody_took(store: Store) -> None:
+    lease = await taken(store.leases, "a")
+    await asyncio.sleep(store.ttl * 1.2)
+    assert await store.leases.renew(lease)
+    assert await store.leases.acquire("a") is None

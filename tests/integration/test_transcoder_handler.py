@@ -1,0 +1,177 @@
+"""The transcoder's promises about repeats, cancellation, progress, memory and a store that is down."""
+
+import asyncio
+import contextlib
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from common import layout
+from common.blobs.folder import FolderBlobs
+from common.bus import EachStage
+from common.errors import Permanent, Transient
+from common.events import UploadReceived
+from common.testing.blobs import MemoryBlobs
+from support import media
+from support.transcoding import OWNER, Room, Told
+from transcoder.__main__ import build
+from transcoder.ffmpeg import FfmpegDecoder
+from transcoder.handler import Transcode
+from transcoder.ports import Decoder, Decoding
+from transcoder.settings import TranscoderSettings
+
+MONOLOGUE = (media.SAMPLES / "monologue.wav").read_bytes()
+
+
+class Untouched(Decoder):
+    """A decoder that must not be used."""
+
+    def open(self, source: Path) -> AbstractAsyncContextManager[Decoding]:
+        raise AssertionError(source)
+
+
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """An hour of silence."""
+    return media.silent_flac(tmp_path_factory.mktemp("hour"), seconds=3600).read_bytes()
+
+
+@pytest.fixture
+async def room(tmp_path: Path) -> Room:
+    """Blobs in a folder and the bundled ffmpeg."""
+    settings = TranscoderSettings(ffmpeg=Path(media.ffmpeg_program()))
+    return Room(FolderBlobs(tmp_path), await FfmpegDecoder.detect(settings))
+
+
+async def test_a_job_with_a_manifest_is_not_decoded_again(room: Room) -> None:
+    event = await room.upload(MONOLOGUE, max_seconds=5)
+    first, again = await room.transcode(event), await Room(room.blobs, Untouched()).transcode(event)
+    assert [segment.id for segment in first] == [segment.id for segment in again]
+    assert [segment.model_dump(exclude={"time"}) for segment in first] == [
+        segment.model_dump(exclude={"time"}) for segment in again
+    ]
+
+
+async def test_work_that_was_broken_off_is_taken_up_again(room: Room) -> None:
+    event = await room.upload(MONOLOGUE, max_seconds=5)
+    whole = await room.transcode(event)
+    await room.blobs.remove(layout.manifest(OWNER, event.job_id))
+    await room.blobs.remove(whole[-1].audio.name)
+    assert [segment.id for segment in await room.transcode(event)] == [segment.id for segment in whole]
+
+
+async def test_a_segment_that_another_ffmpeg_cut_elsewhere_is_replaced(room: Room) -> None:
+    event = await room.upload(MONOLOGUE, max_seconds=5)
+    await room.blobs.write(layout.segment_audio(OWNER, event.job_id, 1), b"cut elsewhere")
+    segments = await room.transcode(event)
+    assert len(await room.samples(segments[1])) == round((segments[1].end - segments[1].start) * 32_000)
+
+
+async def test_two_at_once_agree(room: Room) -> None:
+    event = await room.upload(MONOLOGUE, max_seconds=5)
+    one, other = await asyncio.gather(room.transcode(event), room.transcode(event))
+    assert [segment.id for segment in one] == [segment.id for segment in other]
+    assert len(await room.audio_blobs(event.job_id)) == len(one) + 1
+
+
+async def test_cancelling_ends_the_decoder_and_leaves_nothing(room: Room, hour: bytes) -> None:
+    event = await room.upload(hour)
+    context = Told(cancel_when=lambda told: any(progress.fraction > 0 for progress in told.progress))
+    assert await room.transcode(event, context) == []
+    assert await room.audio_blobs(event.job_id) == []
+    assert context.progress[-1].fraction < 1
+    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+async def test_a_drain_that_is_over_ends_the_decoder(room: Room, hour: bytes) -> None:
+    event = await room.upload(hour)
+    work = asyncio.create_task(room.transcode(event))
+    while not await room.audio_blobs(event.job_id):
+        await asyncio.sleep(0.001)
+    work.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await work
+    assert work.cancelled()
+    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+
+
+async def test_progress_rises_at_most_once_a_second(room: Room, hour: bytes) -> None:
+    event = await room.upload(hour)
+    context = Told()
+    await room.transcode(event, context)
+    fractions = [progress.fraction for progress in context.progress]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0.0, 1.0)
+    between = context.progress[1:-1]
+    assert between
+    assert all(progress.duration == 3600 and progress.media for progress in between)
+    gaps = [
+        (b.time - a.time).total_seconds() for a, b in zip(context.progress[:-2], context.progress[1:-1], strict=True)
+    ]
+    assert min(gaps) > 0.9
+
+
+@pytest.mark.parametrize("max_seconds", [30.0, None])
+async def test_memory_does_not_grow_with_the_audio(room: Room, hour: bytes, max_seconds: float | None) -> None:
+    event = await room.upload(hour, max_seconds=max_seconds)
+    process = psutil.Process()
+    peak = before = process.memory_info().rss
+
+    def look(_: Told) -> bool:
+        nonlocal peak
+        peak = max(peak, process.memory_info().rss)
+        return False
+
+    segments = await room.transcode(event, Told(cancel_when=look))
+    assert segments[-1].end == 3600
+    assert (len(segments) == 1) is (max_seconds is None)
+    assert peak - before < 60_000_000  # the samples are 115 MB
+
+
+async def test_an_upload_that_is_gone(room: Room) -> None:
+    event = await room.upload(MONOLOGUE)
+    await room.blobs.remove(event.source.name)
+    with pytest.raises(Permanent) as caught:
+        await room.transcode(event)
+    assert caught.value.code == "source_missing"
+
+
+async def test_a_store_that_is_down_is_waited_for(room: Room) -> None:
+    blobs = MemoryBlobs()
+    blobs.down = True
+    with pytest.raises(Transient):
+        await Transcode(blobs=blobs, decoder=Untouched())(await room.upload(MONOLOGUE), Told())
+
+
+async def test_a_store_that_goes_down_meanwhile_is_waited_for(room: Room) -> None:
+    blobs = MemoryBlobs()
+    event = await room.upload(MONOLOGUE, max_seconds=5)
+    await blobs.write(event.source.name, MONOLOGUE)
+
+    def pull_the_plug(_: Told) -> bool:
+        blobs.down = True
+        return False
+
+    handler = Transcode(blobs=blobs, decoder=room.decoder)
+    with pytest.raises(Transient):
+        await handler(event, Told(cancel_when=pull_the_plug))
+    blobs.down = False
+    assert len(list(await handler(event, Told()))) >= 4
+
+
+async def test_a_program_that_is_not_there() -> None:
+    with pytest.raises(FileNotFoundError, match="SCRIBEWIRE_FFMPEG"):
+        await FfmpegDecoder.detect(TranscoderSettings(ffmpeg=Path("no-such-ffmpeg")))
+
+
+async def test_the_service_is_joined_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCRIBEWIRE_FFMPEG", media.ffmpeg_program())
+    monkeypatch.setenv("SCRIBEWIRE_BLOBS", tmp_path.as_uri())
+    monkeypatch.setenv("SCRIBEWIRE_CONCURRENCY", "3")
+    async with build() as service:
+        (stage,) = service.stages
+        assert isinstance(stage, EachStage)
+        assert (service.name, stage.event, stage.concurrency, stage.leased) == ("transcoder", UploadReceived, 3, True)
+        assert service.leases is not None
