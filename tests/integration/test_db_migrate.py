@@ -6,12 +6,12 @@ import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from common.db.migrate import migrate
-from common.db.tables import metadata
 from pydantic import SecretStr
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from common.db.migrate import migrate
+from common.db.tables import metadata
 from support.platform import fresh_database
 
 

@@ -147,7 +147,7 @@ class TestDelete:
 
             await eventually(asked)
             await gateway.sql("DELETE FROM jobs WHERE id = $1", UUID(job))
-            await gateway.sql("INSERT INTO erased_jobs (job_id, erased_at) VALUES ($1, now())", UUID(job))
+            await gateway.sql("INSERT INTO erased_jobs (job_id, erased_at, sweep) VALUES ($1, now(), false)", UUID(job))
 
         recorder = asyncio.create_task(erase())
         async with asyncio.timeout(10), gateway.http.delete(f"/v1/jobs/{job}") as answer:

@@ -120,7 +120,12 @@ class TestWithoutKafka:
         with running_kafka() as kafka:
             await prepare(kafka.bootstrap, dsn)
             async with running_gateway(kafka.bootstrap, dsn, tmp_path, publish_seconds=1.0) as gateway:
-                await gateway.submit(SOUND)
+
+                async def warm() -> bool:
+                    async with gateway.http.post("/v1/jobs", data=SOUND) as answer:
+                        return answer.status == 202
+
+                assert await eventually(warm, seconds=60)
                 kafka.kill()
                 before = gateway.stored()
                 async with gateway.http.post("/v1/jobs", data=SOUND, headers=headers) as answer:

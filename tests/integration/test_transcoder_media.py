@@ -262,3 +262,12 @@ async def test_an_ffmpeg_that_only_root_may_run_still_works(tmp_path: Path) -> N
     (private / "ffmpeg").symlink_to(media.ffmpeg_program())
     here = await room(tmp_path, str(private / "ffmpeg"))
     assert len(await here.transcode_file(media.SAMPLES / "monologue.wav")) == 1
+
+
+async def test_an_ffmpeg_that_goes_away_is_waited_for(tmp_path: Path) -> None:
+    program = tmp_path / "ffmpeg"
+    program.symlink_to(media.ffmpeg_program())
+    here = await room(tmp_path, str(program))
+    program.unlink()
+    with pytest.raises(Transient):
+        await here.transcode_file(media.SAMPLES / "monologue.wav")

@@ -2,8 +2,11 @@
 
 import asyncio
 import itertools
+import math
 import os
+import random
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -18,7 +21,7 @@ from common.errors import Permanent, Transient
 from common.options import JobOptions
 from support.media import ffmpeg_program
 from support.running import until
-from support.segments import silence
+from support.segments import wav
 from transcriber.providers.pocketsphinx import Pocketsphinx
 from transcriber.providers.workers import WorkerLost, Workers
 
@@ -117,9 +120,24 @@ async def test_the_same_audio_gives_the_same_words_whatever_was_heard_before(poc
     assert await hear(pocketsphinx, path) == first
 
 
-async def test_silence_is_an_empty_text(pocketsphinx, tmp_path):
-    path = tmp_path / "silence.wav"
-    path.write_bytes(silence(3))
+def noise(loudness: float) -> bytes:
+    chance = random.Random(1)
+    return b"".join(struct.pack("<h", round(chance.gauss(0, loudness))) for _ in range(48_000))
+
+
+def tones(*pitches: float) -> bytes:
+    samples = (sum(2000 * math.sin(2 * math.pi * p * i / 16_000) for p in pitches) for i in range(48_000))
+    return b"".join(struct.pack("<h", round(sample)) for sample in samples)
+
+
+@pytest.mark.parametrize(
+    "sound",
+    [b"\0\0" * 48_000, b"", noise(3), noise(300), noise(3000), tones(440), tones(254, 331)],
+    ids=["silence", "nothing", "faint noise", "hiss", "loud noise", "tone", "chord"],
+)
+async def test_where_nobody_speaks_nothing_is_heard(pocketsphinx, tmp_path, sound):
+    path = tmp_path / "sound.wav"
+    path.write_bytes(wav(sound))
     heard = await hear(pocketsphinx, path)
     assert (heard.text, heard.words) == ("", ())
 

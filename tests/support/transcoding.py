@@ -1,6 +1,7 @@
 """Runs the transcoder's handler on a file, with blobs in a folder and a real ffmpeg, without Kafka."""
 
 import io
+import time
 import wave
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,9 +28,12 @@ class Told:
     cancel_when: Callable[["Told"], bool] = lambda told: False
     delivery: int = 1
     progress: list[StageProgress] = field(default_factory=list)
+    asked: int = 0
+    """How often the handler asked whether the job was cancelled."""
 
     def cancelled(self) -> bool:
         """Whether the job was cancelled."""
+        self.asked += 1
         return self.cancel_when(self)
 
     async def publish(self, event: Event) -> None:
@@ -53,9 +57,11 @@ class Room:
         plan = SegmentPlan(provider="tested", max_seconds=max_seconds)
         return UploadReceived(job_id=job, owner=OWNER, source=BlobRef(name=name), sha256=SHA256, plan=plan)
 
-    async def transcode(self, event: UploadReceived, context: Told | None = None) -> list[SegmentReady]:
+    async def transcode(
+        self, event: UploadReceived, context: Told | None = None, *, clock: Callable[[], float] = time.monotonic
+    ) -> list[SegmentReady]:
         """Run the handler; its failures are raised."""
-        handler = Transcode(blobs=self.blobs, decoder=self.decoder)
+        handler = Transcode(blobs=self.blobs, decoder=self.decoder, clock=clock)
         outputs = list(await handler(event, context or Told()))
         assert all(isinstance(output, SegmentReady) for output in outputs)
         return [output for output in outputs if isinstance(output, SegmentReady)]

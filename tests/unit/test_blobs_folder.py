@@ -48,7 +48,7 @@ async def test_a_store_that_refuses(
         patched.setattr(os, call, refuse)
         with pytest.raises(BlobsUnavailable) as refused:
             await blobs.write("a/b", stream(3) if streamed else b"x")
-    assert "/" not in str(refused.value)
+    assert "secret" not in str(refused.value)
     assert left_over(tmp_path) == []
     assert await blobs.write("a/b", b"later") is True
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from common import layout
-from common.blobs import read_all
+from common.blobs import BlobsUnavailable, read_all
 from common.bus.stage import EachStage
 from common.engines import APERTIUM, DEEPGRAM, POCKETSPHINX
 from common.errors import Permanent, Transient
@@ -161,6 +161,22 @@ async def test_a_store_that_is_down_is_tried_again():
     with pytest.raises(Transient) as error:
         await Recognise(blobs=blobs, recognisers={"deepgram": Echo()})(ready, FakeContext())
     assert error.value.code == "storage_unavailable"
+
+
+async def test_a_result_that_is_paid_for_is_not_lost_when_the_store_is_away_for_a_moment():
+    class Away(MemoryBlobs):
+        refusals = 2
+
+        async def write(self, name, chunks):
+            if "segments" in name and self.refusals:
+                self.refusals -= 1
+                raise BlobsUnavailable("away")
+            return await super().write(name, chunks)
+
+    blobs, recogniser = Away(), Echo()
+    handler = Recognise(blobs=blobs, recognisers={"deepgram": recogniser}, store_again=(0, 0, 0))
+    out = await handler((await job(blobs))[0], FakeContext())
+    assert (len(out), recogniser.calls) == (2, 1)
 
 
 async def test_an_engine_gets_no_more_calls_at_once_than_it_takes(monkeypatch):

@@ -1,6 +1,6 @@
 """Events on the wire: CloudEvents 1.0 in binary mode, attributes in Kafka headers and the event's JSON as the value."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -73,7 +73,12 @@ def body(event: Event) -> bytes:
 
 
 def decode(value: bytes | None, headers: Headers) -> Event:
-    """The event that a record carries.
+    """The event that a record carries; raises `Undecodable` as `decode_attributes` does."""
+    return decode_attributes(value, dict(headers))
+
+
+def decode_attributes(value: bytes | None, attributes: Mapping[str, bytes]) -> Event:
+    """The event that a record carries, by its headers as a mapping.
 
     Raises
     ------
@@ -81,7 +86,6 @@ def decode(value: bytes | None, headers: Headers) -> Event:
         The record has no value, lacks a CloudEvents attribute or has one that is not UTF-8, is of a type the
         contract does not know, or its JSON is not what the contract says.
     """
-    attributes = dict(headers)
     if value is None:
         raise Undecodable("it has no value")
     try:

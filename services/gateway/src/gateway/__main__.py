@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
 from collections.abc import AsyncIterator, Coroutine
@@ -109,6 +110,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         runner = web.AppRunner(
             app,
             access_log_class=AccessLog,
+            access_log=logging.getLogger("gateway.access"),
             handle_signals=False,
             read_bufsize=READ_BUFFER,
             shutdown_timeout=settings.drain_seconds,

@@ -9,6 +9,7 @@ from aiohttp.typedefs import Middleware
 from pydantic import BaseModel, ValidationError
 
 from gateway.auth import OWNER, Operator
+from gateway.measure import measure
 from gateway.problems import INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
 from gateway.routes import BODY, QUERY, ROUTES, Route
 
@@ -42,7 +43,7 @@ def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Appl
     if handlers.keys() != {route.operation for route in ROUTES}:
         msg = f"handlers and operations differ: {handlers.keys() ^ {route.operation for route in ROUTES}}"
         raise ValueError(msg)
-    app = web.Application(middlewares=[answer_problems, _door(operator)], client_max_size=LONGEST_JSON)
+    app = web.Application(middlewares=[measure, answer_problems, _door(operator)], client_max_size=LONGEST_JSON)
     app.on_response_prepare.append(_secure)
     for route in ROUTES:
         app.router.add_route(route.method, route.path, _validated(route, handlers[route.operation]))

@@ -4,9 +4,9 @@ import re
 from uuid import UUID
 
 from common import layout
-from common.blobs import Blobs, read_all
+from common.blobs import BlobNotFound, Blobs, read_all
 from common.events import UploadReceived
-from gateway.problems import INVALID, KEY_REUSED, Problem
+from gateway.problems import INVALID, KEY_REUSED, Problem, unavailable
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
@@ -42,7 +42,10 @@ async def claim(blobs: Blobs, event: UploadReceived) -> UploadReceived:
     name = _name(event.owner, event.job_id)
     if await blobs.write(name, event.model_dump_json().encode()):
         return event
-    first = UploadReceived.model_validate_json(await read_all(blobs, name))
+    try:
+        first = UploadReceived.model_validate_json(await read_all(blobs, name))
+    except BlobNotFound:
+        raise unavailable("The first request with this Idempotency-Key is just being erased.") from None
     if first.sha256 != event.sha256:
         await blobs.remove(event.source.name)
         raise Problem(KEY_REUSED, "The first request with this Idempotency-Key had another file.")

@@ -40,7 +40,7 @@ SELECT status, count(*) AS jobs FROM jobs WHERE owner = $1 AND created_at IS NOT
 TRANSLATIONS_OF_JOBS = """
 SELECT job_id, language, translator, blob, error_code, error_message FROM translations WHERE job_id = ANY($1)"""
 
-JOB_IS_ERASED = "SELECT EXISTS (SELECT FROM erased_jobs WHERE job_id = $1)"
+JOB_IS_ERASED = "SELECT EXISTS (SELECT FROM erased_jobs WHERE job_id = $1 AND NOT sweep)"
 
 KNOWN_JOBS = """
 SELECT id FROM jobs WHERE id = ANY($1) UNION SELECT job_id FROM erased_jobs WHERE job_id = ANY($1)"""
@@ -125,7 +125,7 @@ class Store:
             return {row["status"]: row["jobs"] for row in await connection.fetch(JOBS_BY_STATUS, owner)}
 
     async def erased(self, job: UUID) -> bool:
-        """Whether the recorder has erased the job."""
+        """Whether the recorder has erased the job: its rows, its blobs and what the log held of it."""
         async with self._connection() as connection:
             return bool(await connection.fetchval(JOB_IS_ERASED, job))
 

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import structlog
 from aiohttp import web
-from common.bus.control import ControlLog
-from common.bus.producer import Producer
 
 from common import catalogue, ids, layout
 from common.blobs import Blobs
+from common.bus.control import ControlLog
+from common.bus.producer import Producer
 from common.events import BlobRef, UploadReceived
 from common.options import JobOptions, SegmentPlan
 from gateway.accepted import Accepted
@@ -22,6 +22,7 @@ from gateway.fields import job_options
 from gateway.filenames import printable, sanitise
 from gateway.form import MULTIPART_ROOM, FileHead, pieces
 from gateway.intake import Fields, Intake
+from gateway.measure import UPLOADED
 from gateway.models import Job
 from gateway.problems import JOB_DELETED, TOO_LARGE, UNSUPPORTED, Problem
 from gateway.settings import GatewaySettings
@@ -71,6 +72,7 @@ class Submit:
             await self._producer.publish(event, timeout=self._settings.publish_seconds)
             job = Job.accepted(event)
             self._accepted.add(owner, job)
+            UPLOADED.inc(job.size or 0)
             await self._open(event)
             log.info("job_accepted", job_id=str(job.id), size=job.size, lane=job.priority)
         return json_answer(job, status=202, headers={"Location": f"/v1/jobs/{job.id}"})

@@ -1,4 +1,4 @@
-"""Sends what is due: many at once, few to one receiver, fewest to one that fails: none delays another."""
+"""Sends what is due, many at once; a receiver earns its places by answering, so that a dead one delays nobody."""
 
 import asyncio
 from collections import Counter
@@ -16,8 +16,10 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = Metric(
     "scribewire_webhook_attempts", "Webhook attempts by how they ended: delivered, postponed, failed.", ["outcome"]
 )
+_FIRST = 2
+"""Attempts under way at once to a destination nothing is known of: it may be dead, and each costs a whole time-out."""
 _REMEMBERED = 1_000
-"""Failing destinations kept in mind; beyond that the longest known is forgotten, and treated as healthy once."""
+"""Destinations whose places are kept in mind; the one longest not heard of is forgotten, and begins anew."""
 
 
 class Courier:
@@ -30,7 +32,8 @@ class Courier:
     sender
         Who makes an attempt.
     slots
-        Attempts under way at once; one destination has an eighth of them, a failing one has one.
+        Attempts under way at once; a destination begins with two, each answer earns it
+        one more up to a twentieth of all, and silence leaves it one.
     claim_seconds
         How long a claim lasts; longer than an attempt takes.
     poll_seconds
@@ -55,7 +58,8 @@ class Courier:
         self._queue = queue
         self._sender = sender
         self._slots = slots
-        self._share = max(1, slots // 8)
+        self._most = max(1, slots // 20)
+        self._first = min(_FIRST, self._most)
         self._claim_seconds = claim_seconds
         self._poll_seconds = poll_seconds
         self._scale = scale
@@ -63,7 +67,7 @@ class Courier:
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._busy: Counter[str] = Counter()
-        self._failing: dict[str, None] = {}
+        self._places: dict[str, int] = {}
 
     def wake(self) -> None:
         """Look for due deliveries now."""
@@ -86,10 +90,10 @@ class Courier:
         try:
             claimed = await self._queue.claim(
                 self._slots - len(self._running),
-                share=self._share,
+                share=self._first,
                 places={
-                    destination: max(0, (1 if destination in self._failing else self._share) - self._busy[destination])
-                    for destination in {*self._busy, *self._failing}
+                    destination: max(0, self._places.get(destination, self._first) - self._busy[destination])
+                    for destination in {*self._busy, *self._places}
                 },
                 seconds=self._claim_seconds,
             )
@@ -123,7 +127,7 @@ class Courier:
                 await self._note(lambda: self._queue.given_up(delivery, reason))
                 return
             outcome = await self._sender.send(delivery)
-            self._remember(delivery.destination, failing=not outcome.delivered)
+            self._learn(delivery.destination, answered=outcome.status is not None)
             await self._judge(delivery, outcome)
         finally:
             self._busy[delivery.destination] -= 1
@@ -159,12 +163,11 @@ class Courier:
         except TimeoutError:
             log.warning("an attempt's end could not be noted; it will be made again")
 
-    def _remember(self, destination: str, *, failing: bool) -> None:
-        self._failing.pop(destination, None)
-        if failing:
-            self._failing[destination] = None
-            if len(self._failing) > _REMEMBERED:
-                del self._failing[next(iter(self._failing))]
+    def _learn(self, destination: str, *, answered: bool) -> None:
+        before = self._places.pop(destination, self._first)
+        self._places[destination] = min(before + 1, self._most) if answered else 1
+        if len(self._places) > _REMEMBERED:
+            del self._places[next(iter(self._places))]
 
     async def _finish(self) -> None:
         if self._running:

@@ -29,4 +29,4 @@ class NotifierSettings(CommonSettings):
     @property
     def slots(self) -> int:
         """Deliveries under way at once."""
-        return self.concurrency or 64
+        return self.concurrency or 160

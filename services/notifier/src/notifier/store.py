@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import asyncpg
 
 from common.db.away import AWAY
-from common.db.open_job import storable
+from common.db.storable import storable
 from common.errors import Transient
 from notifier.ports import Delivery, Notice, Outcome
 

@@ -2,16 +2,57 @@
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
+from common.blobs.open import open_blobs
+from common.bus.producer import Producer
+from common.bus.stage import BatchStage
 from common.db.migrate import migrate
-
+from common.db.pool import open_pool
+from common.service import Service, serve
+from recorder.announce import Announcer
+from recorder.erase import Eraser
+from recorder.handler import Record
 from recorder.settings import Settings
+from recorder.spoken import Spoken
+from recorder.store import Store
+from recorder.topics import LIVE
+
+
+@asynccontextmanager
+async def build() -> AsyncIterator[Service]:
+    """Open what the recorder needs."""
+    settings = Settings()
+    async with AsyncExitStack() as stack:
+        blobs = await stack.enter_async_context(open_blobs(settings))
+        store = Store(await stack.enter_async_context(open_pool(settings)))
+        producer = Producer(settings.kafka, service="recorder")
+        await producer.start()
+        stack.push_async_callback(producer.stop)
+        announcer = Announcer(projection=store, log=producer)
+        eraser = Eraser(projection=store, blobs=blobs, log=producer)
+        stage = BatchStage(
+            events=LIVE,
+            handler=Record(projection=store, spoken=Spoken(blobs), erasing=eraser.wake),
+            acknowledged=announcer.acknowledged,
+            max_records=settings.batch,
+        )
+        yield Service(
+            name="recorder",
+            settings=settings,
+            stages=[stage],
+            background=[announcer.run, eraser.run],
+            producer=producer,
+        )
 
 
 def main() -> int:
-    """Run the command that the first argument names."""
+    """Run the command that the first argument names; without one, serve."""
     settings = Settings()
     match sys.argv[1:]:
+        case [] | ["serve"]:
+            serve(build)
         case ["migrate"]:
             asyncio.run(migrate(settings.database_url, wait=settings.migrate_wait))
         case _:

@@ -1,7 +1,8 @@
 """The recorder's settings."""
 
-from common.settings import CommonSettings
 from pydantic import Field
+
+from common.settings import CommonSettings
 
 
 class Settings(CommonSettings):

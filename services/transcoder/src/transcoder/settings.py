@@ -10,7 +10,7 @@ from common.settings import CommonSettings
 class TranscoderSettings(CommonSettings):
     """The limits inside which one file is decoded.
 
-    The defaults leave room for a day of audio: that takes about four minutes of CPU and 200 MiB of address space.
+    The defaults leave room for a day of audio: that takes about four minutes of CPU and 300 MiB of address space.
     """
 
     max_audio_seconds: float = Field(
@@ -24,7 +24,7 @@ class TranscoderSettings(CommonSettings):
     )
     decoder_cpu_seconds: int = Field(default=3600, ge=1, description="CPU seconds one file may take.")
     decoder_memory_mib: int = Field(
-        default=1024, ge=256, description="Address space of the decoder in MiB; it does not start below about 256."
+        default=1024, ge=384, description="Address space of the decoder in MiB; ffmpeg does not start below about 256."
     )
     decoder_uid: int = Field(
         default=65534, ge=1, description="User the decoder runs as when the service itself is root."

@@ -38,11 +38,27 @@ class Recognise:
 
     What is paid for is paid once: the result is looked for first, under the lease the bus holds, and a redo after a
     crash reports from the stored result the very same usage.
+
+    Parameters
+    ----------
+    blobs
+        Where audio is read and results are stored.
+    recognisers
+        The engines configured here, by name.
+    store_again
+        Seconds to wait between attempts to store a result that was paid for.
     """
 
-    def __init__(self, *, blobs: Blobs, recognisers: Mapping[str, Recogniser]) -> None:
+    def __init__(
+        self,
+        *,
+        blobs: Blobs,
+        recognisers: Mapping[str, Recogniser],
+        store_again: Sequence[float] = (0.2, 0.5, 1.0, 2.0, 5.0),
+    ) -> None:
         self._blobs = blobs
         self._recognisers = recognisers
+        self._store_again = store_again
         self._slots = {name: asyncio.Semaphore(r.engine.concurrency) for name, r in recognisers.items()}
 
     async def __call__(self, event: SegmentReady, context: Context) -> Sequence[Event]:
@@ -72,9 +88,22 @@ class Recognise:
         if context.cancelled():
             return False
         result = rebase(heard, event, recogniser.engine, at=now())
-        # Whoever stored a result first is right; a late second one is dropped.
-        await self._blobs.write(name, result.model_dump_json().encode())
+        await self._keep(name, result.model_dump_json().encode())
         return True
+
+    async def _keep(self, name: str, result: bytes) -> None:
+        """Store a result; whoever stored one first is right, a late second one is dropped.
+
+        It is paid for, so a store that is down for a moment is given time before the work is lost.
+        """
+        for pause in self._store_again:
+            try:
+                await self._blobs.write(name, result)
+            except BlobsUnavailable:
+                await asyncio.sleep(pause)
+            else:
+                return
+        await self._blobs.write(name, result)
 
 
 class Assemble:

@@ -29,11 +29,16 @@ def jobs(
     if as_json:
         typer.echo(json.dumps(page, indent=2))
         return
-    table = Table("id", "status", "done", "file", "created", "error")
+    table = Table(box=None)
+    for name in ("id", "status", "done", "created"):
+        table.add_column(name, no_wrap=True)
+    for name in ("file", "error"):
+        table.add_column(name, overflow="fold")
     for job in page["jobs"]:
         error = (job.get("error") or {}).get("message", "")
         done = f"{float(job.get('fraction') or 0):.0%}"
-        table.add_row(job["id"], job["status"], done, job.get("filename") or "", job["created_at"], error)
+        created = job["created_at"][:19].replace("T", " ")
+        table.add_row(job["id"], job["status"], done, created, job.get("filename") or "", error)
     Console().print(table)
 
 

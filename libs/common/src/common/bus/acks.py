@@ -24,19 +24,21 @@ class Acks:
     def __init__(self, producer: Producer, settled: Callable[[Any], None]) -> None:
         self._producer = producer
         self._settled = settled
-        self._queue: deque[tuple[Any, UnderWay]] = deque()
+        self._queue: deque[tuple[Outgoing, asyncio.Future[Any], Any]] = deque()
         self._more = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
         self._watching: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
-        """How many deliveries wait."""
+        """How many outputs are under way."""
         return len(self._queue)
 
     def add(self, delivery: Any, under_way: UnderWay) -> None:
         """Watch a delivery's outputs."""
-        self._queue.append((delivery, under_way))
+        last = len(under_way) - 1
+        for number, (out, acknowledged) in enumerate(under_way):
+            self._queue.append((out, acknowledged, delivery if number == last else None))
         if not self._more.is_set():
             self._empty.clear()
             self._more.set()
@@ -63,10 +65,10 @@ class Acks:
                 self._more.clear()
                 self._empty.set()
                 await self._more.wait()
-            delivery, under_way = queue[0]
-            for out, acknowledged in under_way:
-                # Most are done by the time it is their turn: awaiting those would cost a coroutine each.
-                if not acknowledged.done() or acknowledged.exception() is not None:
-                    await self._producer.settle(out, acknowledged)
+            out, acknowledged, delivery = queue[0]
+            # Most are done by the time it is their turn: awaiting those would cost a coroutine each.
+            if not acknowledged.done() or acknowledged.exception() is not None:
+                await self._producer.settle(out, acknowledged)
             queue.popleft()
-            self._settled(delivery)
+            if delivery is not None:
+                self._settled(delivery)

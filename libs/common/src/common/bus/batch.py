@@ -146,6 +146,8 @@ class Batches:
             sent.append((out, await self._producer.send(out)))
         for out, acknowledged in sent:
             await self._producer.settle(out, acknowledged)
+        if outputs and self._stage.acknowledged is not None:
+            await self._stage.acknowledged(outputs)
         for record in records:
             self._finish(record.taken, record.event.type, "done")
 

@@ -1,8 +1,10 @@
 """The one producer of a process: idempotent, keyed, acknowledged; it outlives a broker that is away."""
 
 import asyncio
-from collections.abc import Iterable
+import random
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaProducer
@@ -31,6 +33,16 @@ class Outgoing(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Headers
+
+
+def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
+    """The partition of a key: CRC-32, as librdkafka's clients do by default; a random one without a key.
+
+    aiokafka's own is Java's murmur2 in Python, a tenth of all the time that an event costs; this is one call into C.
+    """
+    if key is None:
+        return random.choice(available or partitions)  # noqa: S311 - spreads load, hides nothing
+    return partitions[crc32(key) % len(partitions)]
 
 
 class Producer:
@@ -177,6 +189,7 @@ class Producer:
                 max_batch_size=262_144,
                 max_request_size=MAX_RECORD_BYTES,
                 metadata_max_age_ms=60_000,
+                partitioner=partition_of,
             )
             try:
                 await client.start()

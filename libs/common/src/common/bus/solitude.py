@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 class Solitude:
     """Counts the handlers of a process and lets one run while no other does.
 
-    A handler begins with ``if closed: await opened()`` and `enter`, and ends with `leave`: no coroutine in the usual case.
+    A handler begins with ``if closed: await opened()`` and `enter`, and ends with `leave`: mostly no coroutine.
     """
 
     def __init__(self) -> None:

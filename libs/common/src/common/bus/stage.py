@@ -91,10 +91,24 @@ halves the batch until the one event that is to blame is alone, which goes to th
 
 @dataclass(frozen=True, kw_only=True)
 class BatchStage:
-    """A stage in mode `batch`: one transaction for many events, then commit."""
+    """A stage in mode `batch`: one transaction for many events, then commit.
+
+    Parameters
+    ----------
+    events
+        The classes of events consumed.
+    handler
+        The work.
+    acknowledged
+        Called with what a handler call returned, once all of it is on the log and before the offsets are committed;
+        it must not raise.
+    max_records
+        Most events of a batch.
+    """
 
     events: Sequence[type[Event]]
     handler: BatchHandler
+    acknowledged: Callable[[Sequence[Event]], Awaitable[None]] | None = None
     max_records: int = 500
 
 

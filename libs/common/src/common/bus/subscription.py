@@ -187,7 +187,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._closed:
             return
         taken = []
-        topic, number, prefix = "", -1, None
+        topic, number = "", -1
+        prefix: Prefix[Taken] | None = None
         for record in records:
             if record.partition != number or record.topic != topic:
                 topic, number = record.topic, record.partition

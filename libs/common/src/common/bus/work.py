@@ -14,11 +14,11 @@ from common.bus.acks import Acks
 from common.bus.failures import Failure, Failures, delivery_number
 from common.bus.prefix import Prefix
 from common.bus.producer import Producer
-from common.bus.record import Record, header
+from common.bus.record import Record
 from common.bus.solitude import Solitude
 from common.bus.stage import Control, EachStage
 from common.bus.subscription import Taken
-from common.envelope import Undecodable, decode
+from common.envelope import Undecodable, decode_attributes
 from common.errors import Transient
 from common.events import Event
 from common.leases import Lease, Leases
@@ -50,7 +50,7 @@ class EventContext:
 
     __slots__ = ("_control", "_event", "_producer", "_record", "_service", "traceparent")
 
-    def __init__(self, record: Record, event: Event, worker: "Worker", traceparent: bytes | None) -> None:
+    def __init__(self, record: Record, event: Event, worker: "Worker", traceparent: bytes) -> None:
         self._record = record
         self._event = event
         self._service = worker.service
@@ -71,7 +71,7 @@ class EventContext:
         """Hand an event over at once, without waiting for its acknowledgement; progress may be lost, never raises."""
         try:
             async with asyncio.timeout(_PROGRESS_SECONDS):
-                sent = await self._producer.send(self._producer.outgoing(event, trace.child(self.traceparent)))
+                sent = await self._producer.send(self._producer.outgoing(event, self.traceparent))
                 sent.add_done_callback(_ignore)
         except TimeoutError:
             log.info("progress was not published", type=event.type, job_id=str(event.job_id))
@@ -172,7 +172,8 @@ class Worker:
             self._finish(delivery, "tombstone")
             return
         try:
-            event = decode(record.value, record.headers)
+            attributes = dict(record.headers)
+            event = decode_attributes(record.value, attributes)
         except Undecodable as error:
             await self._failures.bury(record, Failure("undecodable", error.reason, "Undecodable", permanent=True))
             self._finish(delivery, "undecodable")
@@ -180,10 +181,9 @@ class Worker:
         if self.control.cancelled(event.job_id):
             self._finish(delivery, "cancelled")
             return
-        if delivery.claim is None and not self._claim(delivery):
+        if delivery.claim is None and not self._claim(delivery, attributes["ce_id"]):
             return
-        traceparent = header(record.headers, "traceparent")
-        context = EventContext(record, event, self, traceparent)
+        context = EventContext(record, event, self, trace.child(attributes.get("traceparent")))
         try:
             if self._leases is not None and self._stage.leased:
                 await self._leased(delivery, event, context, self._leases)
@@ -208,10 +208,9 @@ class Worker:
         try:
             outputs = await self._handler(event, context)
             self._seconds.observe(perf_counter() - started)
-            parent = context.traceparent
             under_way = []
             for output in outputs:
-                out = self.producer.outgoing(output, trace.child(parent))
+                out = self.producer.outgoing(output, context.traceparent)
                 under_way.append((out, await self.producer.send(out)))
         except Exception as error:
             await self._fail(delivery, event, error, context)
@@ -229,7 +228,7 @@ class Worker:
         failure = Failure.of(error)
         if failure.code == "internal":
             log.error("handler failed", type=event.type, job_id=str(event.job_id), exc_info=error)
-        outcome = await self._failures.failed(delivery.record, event, failure, trace.child(context.traceparent))
+        outcome = await self._failures.failed(delivery.record, event, failure, context.traceparent)
         self._finish(delivery, outcome)
 
     async def _leased(self, delivery: Delivery, event: Event, context: EventContext, leases: Leases) -> None:
@@ -270,8 +269,7 @@ class Worker:
             except BlobsUnavailable:
                 log.warning("lease not renewed, will try again", lease=lease.name)
 
-    def _claim(self, delivery: Delivery) -> bool:
-        claim = header(delivery.record.headers, "ce_id") or b""
+    def _claim(self, delivery: Delivery, claim: bytes) -> bool:
         if claim in self._claims:
             waiting = self._claims[claim]
             if waiting is None:
@@ -304,6 +302,8 @@ class Worker:
                 self._finish(twin, "duplicate")
         if delivery.key is not None:
             self._next_of(delivery.key)
+        # Behind an unfinished one thousands may wait to be committed: keep their offsets, not their bytes.
+        del delivery.record
 
     def _drop(self, delivery: Delivery) -> None:
         """Leave a delivery to whoever reads its partition next."""

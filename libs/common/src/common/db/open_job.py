@@ -1,8 +1,8 @@
 """The one insert that the gateway and the recorder share: it opens a job's row."""
 
-import re
 from typing import Any
 
+from common.db.storable import storable
 from common.events import UploadReceived
 
 OPEN_JOB = """
@@ -39,8 +39,3 @@ async def open_job(connection: Any, event: UploadReceived) -> None:
         event.plan.model_dump(mode="json"),
         event.idempotent,
     )
-
-
-def storable(text: str | None) -> str | None:
-    """The text without what PostgreSQL refuses in one: NUL and lone surrogates."""
-    return text if text is None else re.sub("[\x00\ud800-\udfff]", "", text)

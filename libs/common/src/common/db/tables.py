@@ -1,7 +1,6 @@
 """The tables, as SQLAlchemy Core sees them; a test compares them with what the migrations make."""
 
 from sqlalchemy import (
-    REAL,
     BigInteger,
     Boolean,
     Column,
@@ -32,7 +31,7 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, server_default="1"),
     Column("status", Text, nullable=False, server_default="queued"),
     Column("stage", Text, nullable=False, server_default="gateway"),
-    Column("fraction", REAL, nullable=False, server_default="0"),
+    Column("fraction", Double, nullable=False, server_default="0"),
     Column("detail", Text, nullable=False, server_default=""),
     Column("created_at", _time, comment="Null until upload.received was seen; users do not see the row before."),
     Column("updated_at", _time),
@@ -54,7 +53,7 @@ jobs = Table(
     Column("provider", Text),
     Column("model", Text),
     Column("transcript_blob", Text),
-    Column("translations", ARRAY(Text), comment="Languages that follow the transcript; null until it is there."),
+    Column("translations", JSONB, comment="Languages that follow the transcript; null until it is there."),
     Column("error_code", Text),
     Column("error_message", Text),
     Column("announced", Boolean, nullable=False, server_default=false()),
@@ -117,7 +116,8 @@ erased_jobs = Table(
     Column("proved", Boolean, nullable=False, server_default=false(), comment="proof.deleted was published."),
     Column("owner", Text, comment="Kept only while there is something to sweep."),
     Column("languages", ARRAY(Text), comment="Of translations; kept only while there is something to sweep."),
-    Column("rows", Integer, nullable=False, server_default="0"),
+    Column("rows", Integer, nullable=False, server_default="0", comment="How many went, for the proof."),
+    Column("round", Integer, nullable=False, server_default="1", comment="Raised each time a sweep is asked for."),
     Index("erased_jobs_sweep", "job_id", postgresql_where=text("sweep")),
 )
 

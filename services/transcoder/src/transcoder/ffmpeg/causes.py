@@ -50,7 +50,9 @@ CAUSES = (
         fatal=True,
     ),
     Cause(
-        re.compile(r"Cannot allocate memory|received signal 24|system signals, hard exiting"),
+        re.compile(
+            r"Cannot allocate memory|Resource temporarily unavailable|received signal 24|system signals, hard exiting"
+        ),
         "decoder_limits",
         "Decoding the file takes more memory or computing time than is allowed. Convert it to WAV, FLAC or MP3.",
         fatal=True,

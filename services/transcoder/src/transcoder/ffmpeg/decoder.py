@@ -29,6 +29,9 @@ _log = structlog.get_logger(__name__)
 _ENOUGH_SECONDS = 1.0
 """Audio that makes a damaged file worth transcribing."""
 
+_NOT_RUN = {126, 127}
+"""Exit statuses by which the shell says that a program may not be run, or is not there."""
+
 _KEEP_TIME = (
     # The time of each sample is its time in the recording: a late start and gaps (a paused call sends no packets)
     # become silence, so subtitles fit the picture. Nothing is ever dropped: where times run backwards they go on from
@@ -182,6 +185,8 @@ class FfmpegDecoding:
         await self._patiently(self._listening)
         if returncode == -signal.SIGKILL or self._report.stopped_by not in {None, signal.SIGXCPU}:
             raise Transient("The decoder was stopped from outside.", code="decoder_killed")
+        if returncode in _NOT_RUN:
+            raise Transient("The decoder cannot be started.", code="decoder_unavailable")
         return returncode
 
     async def _listen(self) -> None:
@@ -213,7 +218,7 @@ async def _protocols(settings: TranscoderSettings, uid: int | None) -> set[str]:
     limits = Limits(cpu_seconds=10, memory_mib=settings.decoder_memory_mib if sys.platform == "linux" else None)
     async with confined([str(settings.ffmpeg), "-hide_banner", "-protocols"], limits, uid=uid) as process:
         output, _ = await process.communicate()
-    if process.returncode in {126, 127}:
+    if process.returncode in _NOT_RUN:
         kind = PermissionError if process.returncode == 126 else FileNotFoundError
         msg = f"{settings.ffmpeg.name} cannot be run: set SCRIBEWIRE_FFMPEG to an ffmpeg program"
         raise kind(msg)

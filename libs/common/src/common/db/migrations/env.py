@@ -1,6 +1,7 @@
 """How Alembic runs here: on the connection and in the transaction it is given."""
 
 from alembic import context
+
 from common.db.tables import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata)

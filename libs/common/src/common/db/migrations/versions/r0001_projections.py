@@ -14,7 +14,7 @@ CREATE TABLE jobs (
     attempt integer NOT NULL DEFAULT 1,
     status text NOT NULL DEFAULT 'queued',
     stage text NOT NULL DEFAULT 'gateway',
-    fraction real NOT NULL DEFAULT 0,
+    fraction double precision NOT NULL DEFAULT 0,
     detail text NOT NULL DEFAULT '',
     created_at timestamptz,
     updated_at timestamptz,
@@ -36,7 +36,7 @@ CREATE TABLE jobs (
     provider text,
     model text,
     transcript_blob text,
-    translations text[],
+    translations jsonb,
     error_code text,
     error_message text,
     announced boolean NOT NULL DEFAULT false
@@ -94,8 +94,11 @@ CREATE TABLE erased_jobs (
     proved boolean NOT NULL DEFAULT false,
     owner text,
     languages text[],
-    rows integer NOT NULL DEFAULT 0
+    rows integer NOT NULL DEFAULT 0,
+    round integer NOT NULL DEFAULT 1
 )""",
+    "COMMENT ON COLUMN erased_jobs.rows IS 'How many went, for the proof.'",
+    "COMMENT ON COLUMN erased_jobs.round IS 'Raised each time a sweep is asked for.'",
     "COMMENT ON COLUMN erased_jobs.sweep IS 'Blobs and log entries are still to go.'",
     "COMMENT ON COLUMN erased_jobs.proved IS 'proof.deleted was published.'",
     "COMMENT ON COLUMN erased_jobs.owner IS 'Kept only while there is something to sweep.'",
