@@ -7,6 +7,11 @@ import pytest
 from support.platform import START_SECONDS, fresh_database, running_kafka, running_postgres
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that writes golden files anew instead of comparing with them."""
+    parser.addoption("--update-test-data", action="store_true", help="write the golden files in tests/data anew")
+
+
 @pytest.fixture(scope="session")
 def kafka_bootstrap() -> Iterator[str]:
     """Bootstrap address of a real Kafka that this session shares; use topic and group names of your own."""

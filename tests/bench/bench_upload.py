@@ -1,9 +1,9 @@
 """Bench B1 and memory: what an upload costs the gateway, beside aiohttp's default multipart reader.
 
-The gateway is the real one: push parser, hash, limit, bytes flushed and linked into the store, event acknowledged by a real
-Kafka, row opened in a real PostgreSQL. The peer is an aiohttp server that reads the same form with `read_chunk()`, hashes
-and writes a file. Each is a process of its own; the same bytes are sent over one loopback connection, in turns, and
-a ratio is of one round. Run by ``make bench``.
+The gateway is the real one: push parser, hash, limit, bytes flushed and linked into the store, event acknowledged by a
+real Kafka, row opened in a real PostgreSQL. The peer is an aiohttp server that reads the same form with `read_chunk()`,
+hashes and writes a file. Each is a process of its own; the same bytes are sent over one loopback connection, in turns,
+and a ratio is of one round. Run by ``make bench``.
 """
 
 import argparse

@@ -216,6 +216,20 @@ class TestRefused:
         async with asyncio.timeout(5):
             await self.refused(gateway, before, 422, "invalid-request", data=endless(), params={"colour": "red"})
 
+    async def test_a_value_before_the_file_is_refused_before_the_file_is_received(
+        self, gateway: RunningGateway, before: list[str]
+    ) -> None:
+        forever = asyncio.Event()
+
+        async def endless() -> AsyncIterator[bytes]:
+            yield b'--b\r\nContent-Disposition: form-data; name="colour"\r\n\r\nred\r\n'
+            yield b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+            await forever.wait()
+
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        async with asyncio.timeout(5):
+            await self.refused(gateway, before, 422, "invalid-request", data=endless(), headers=headers)
+
     async def test_what_nobody_can_do(self, gateway: RunningGateway, before: list[str]) -> None:
         document = await self.refused(gateway, before, 422, "unsupported", data=form(SOUND, provider="deepgram"))
         assert document["detail"] == "deepgram is not configured here: set DEEPGRAM_API_KEY."

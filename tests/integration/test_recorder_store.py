@@ -275,7 +275,7 @@ async def test_a_store_that_is_down_delays_the_batch_and_a_missing_transcript_do
 
 async def test_text_that_postgres_refuses_is_cleaned(recorder: Recorder) -> None:
     story = Story()
-    hostile = story.progress("transcoder", 0.5, detail="a\0b", media={"co\0dec": "x\0y", "rate": float("inf")})
+    hostile = story.progress("transcoder", 0.5, detail="a\0b", media={"co\0dec": "x\0y"})
     await recorder.record(story.upload(filename="\0"), hostile, story.failed("transcriber", code="bad\0code"))
     row = await recorder.job(story)
     assert row is not None

@@ -153,7 +153,13 @@ async def test_a_file_that_is_no_wav_is_refused_and_the_worker_lives_on(pocketsp
 
 
 async def test_the_event_loop_stays_free_while_speech_is_recognised(pocketsphinx, tmp_path):
-    path, worst, ticks = as_wav(SAMPLES / "monologue.wav", tmp_path), 0.0, 0
+    """Speech blocks the loop for seconds if it blocks it; the best of three tells that from a busy machine."""
+    stalls = [await longest_stall(pocketsphinx, as_wav(SAMPLES / "video.mp4", tmp_path)) for _ in range(3)]
+    assert min(stalls) < 0.2
+
+
+async def longest_stall(pocketsphinx, path):
+    worst, ticks = 0.0, 0
     work = asyncio.create_task(hear(pocketsphinx, path))
     while not work.done():
         before = time.perf_counter()
@@ -161,7 +167,7 @@ async def test_the_event_loop_stays_free_while_speech_is_recognised(pocketsphinx
         worst, ticks = max(worst, time.perf_counter() - before - 0.005), ticks + 1
     assert (await work).text
     assert ticks > 20
-    assert worst < 0.2
+    return worst
 
 
 def stub(folder: Path, body: str) -> str:
@@ -212,6 +218,15 @@ async def test_a_request_that_is_given_up_ends_its_worker(stubs):
     with pytest.raises(asyncio.CancelledError):
         await asking
     assert not workers._all
+
+
+async def test_workers_can_be_warm_before_they_are_asked(stubs):
+    workers = Workers(stub(stubs, "write(sys.stdout.buffer, {'pid': os.getpid()})"), size=2)
+    await workers.warm()
+    warm = {worker.pid for worker in workers._all}
+    assert len(warm) == 2
+    assert (await workers.ask({}, limit=10))["pid"] in warm
+    await workers.stop()
 
 
 async def test_a_module_that_cannot_start_is_a_lost_worker():

@@ -34,16 +34,13 @@ TOPICS = (
 
 
 async def fresh_topics(bootstrap: str) -> None:
-    """Every topic empty, every group without offsets."""
+    """Every topic empty; Kafka forgets the groups' offsets with their topics."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         old = [topic for topic in await admin.list_topics() if not topic.startswith("__")]
         if old:
             await admin.delete_topics(old)
-        groups = [group for group, _ in await admin.list_consumer_groups()]
-        if groups:
-            await admin.delete_consumer_groups(groups)
         missing = set(TOPICS)
         async with asyncio.timeout(20):
             while missing:
@@ -55,7 +52,12 @@ async def fresh_topics(bootstrap: str) -> None:
 
 def settings(bootstrap: str, **changed: Any) -> CommonSettings:
     """Settings with retries that tests can wait for."""
-    values: dict[str, Any] = {"retry_delays": (0.2, 1.0, 3.0), "retry_limit": 3, "drain_seconds": 10.0, "lease_ttl": 3.0}
+    values: dict[str, Any] = {
+        "retry_delays": (0.2, 1.0, 3.0),
+        "retry_limit": 3,
+        "drain_seconds": 10.0,
+        "lease_ttl": 3.0,
+    }
     return CommonSettings(kafka=bootstrap, **(values | changed))
 
 
@@ -77,7 +79,9 @@ def segment(what: str = "", *, job: UUID | None = None, index: int = 0, lane: La
 def transcribed(event: SegmentReady) -> SegmentTranscribed:
     """What a handler of a test makes of a segment."""
     result = BlobRef(name=event.audio.name)
-    return SegmentTranscribed(job_id=event.job_id, owner=event.owner, index=event.index, count=event.count, result=result)
+    return SegmentTranscribed(
+        job_id=event.job_id, owner=event.owner, index=event.index, count=event.count, result=result
+    )
 
 
 @asynccontextmanager

@@ -68,7 +68,10 @@ def test_a_strangers_binary_header_does_no_harm() -> None:
     assert decode(body(EVENT), [*HEADERS, ("x-binary", b"\xff\x00")]) == EVENT
 
 
-@given(value=st.binary(max_size=200), attributes=st.lists(st.tuples(st.sampled_from([*dict(HEADERS)]), st.binary(max_size=40))))
+@given(
+    value=st.binary(max_size=200),
+    attributes=st.lists(st.tuples(st.sampled_from([*dict(HEADERS)]), st.binary(max_size=40))),
+)
 def test_any_bytes_are_an_event_or_undecodable(value: bytes, attributes: list[tuple[str, bytes]]) -> None:
     try:
         decode(value, attributes)

@@ -163,6 +163,11 @@ def test_what_comes_before_the_upload_is_kept_but_not_announced() -> None:
     assert fold(early, story.upload()).to_announce
 
 
+def test_a_number_that_json_does_not_know_is_left_out_of_media() -> None:
+    job = folded([Story().progress("transcoder", 0.1, media={"rate": float("inf"), "channels": 2})])
+    assert job.media == {"channels": 2}
+
+
 def test_only_the_end_of_an_accepted_job_can_be_announced() -> None:
     with pytest.raises(ValueError, match="accepted"):
         announcement(folded([Story().upload()]))

@@ -10,6 +10,7 @@ import pytest
 from common import layout
 from common.blobs import BlobsUnavailable, read_all
 from common.bus.stage import EachStage
+from common.catalogue import Unsupported
 from common.engines import APERTIUM, DEEPGRAM, POCKETSPHINX
 from common.errors import Permanent, Transient
 from common.events import (
@@ -120,6 +121,13 @@ async def test_a_transient_failure_is_tried_again_and_a_permanent_one_fails_the_
     assert len(await run_stage(recognise(blobs, Echo(Transient("busy"), Transient("busy"))), [ready[0]])) == 2
     failed = await run_stage(recognise(blobs, Echo(Permanent("audio_refused", "no"))), [ready[1]])
     assert [(e.error.code, e.failed_part) for e in of(StageFailed, failed)] == [("audio_refused", "1")]
+
+
+async def test_a_job_the_catalogue_does_not_allow_any_more_fails_with_what_it_says():
+    blobs = MemoryBlobs()
+    ready = await job(blobs, count=1)
+    failed = await run_stage(recognise(blobs, Echo(Unsupported("model", "there is no such model"))), ready)
+    assert [(e.error.code, e.error.message) for e in failed] == [("unsupported", "there is no such model")]
 
 
 async def test_an_engine_without_a_key_here_is_a_clear_failure():

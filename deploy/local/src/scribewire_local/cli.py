@@ -69,6 +69,8 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         table.add_row(part.name, coloured, str(part.pid or ""), str(part.port), part.log)
     console = Console()
     console.print(table)
+    if not state.supervised():
+        console.print("[red]the supervisor died: nothing is started again; scribewire up puts that right[/]")
     console.print(f"gateway: {state.gateway.url}\nkey:     {state.gateway.key_file}", soft_wrap=True)
 
 

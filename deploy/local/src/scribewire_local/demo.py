@@ -192,7 +192,8 @@ def _webhooks(demo: _Demo, receiver: Receiver) -> None:
         _wait(lambda: announced() >= set(wanted), _WEBHOOK_SECONDS)
     for identity, body in receiver.inbox.verified.items():
         name = wanted.get(str(body["data"]["id"]), "?")
-        demo.console.print(f"  {body['type']:<14} {name:<14} webhook-id {identity}, signature verified")
+        line = f"  {body['type']:<14} {name:<14} webhook-id {identity}, signature verified"
+        demo.console.print(line, soft_wrap=True)
     demo.promise(announced() == set(wanted), f"{len(announced())} of {len(wanted)} jobs were announced by webhook")
     demo.promise(receiver.inbox.refused == 0, f"{receiver.inbox.refused} webhooks had a wrong signature")
 

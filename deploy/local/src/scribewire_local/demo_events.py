@@ -8,21 +8,26 @@ from common.topics import names
 
 
 async def everything(bootstrap: str) -> list[Followed]:
-    """Read every event of the contract that is on the log now, in order of time."""
+    """Read every event of the contract that is on the log now, in order of time, an end after what it ended."""
     topics = [topic for event in events.REGISTRY.values() for topic in names(event)]
     found = [followed async for followed in read_to_end(bootstrap, topics) if followed.event is not None]
-    return sorted(found, key=lambda followed: followed.event.time if followed.event else events.now())
+    return sorted(found, key=_when)
+
+
+def _when(followed: Followed) -> tuple[float, bool]:
+    event = followed.event
+    return (event.time.timestamp() if event is not None else 0.0, isinstance(event, events.Terminal))
 
 
 def lines(found: Sequence[Followed]) -> list[str]:
     """Return topic, job and key facts of each event, and the many reports of progress as one line."""
     shown = [
-        f"{followed.topic:<28} {str(followed.event.job_id)[:8]}  {facts(followed.event)}"
+        f"{followed.topic:<33} {str(followed.event.job_id)[:8]}  {facts(followed.event)}"
         for followed in found
         if followed.event is not None and not isinstance(followed.event, events.StageProgress)
     ]
     reports = sum(isinstance(followed.event, events.StageProgress) for followed in found)
-    return [*shown, f"{events.StageProgress.type:<28} {reports} reports"]
+    return [*shown, f"{events.StageProgress.type:<33} {reports} reports"]
 
 
 def facts(event: events.Event) -> str:

@@ -40,11 +40,11 @@ PARTIES: Mapping[type[Event], Parties] = {
 }
 
 _INFO = """\
-Everything Scribewire does is an event on Apache Kafka, and any program may subscribe. Events are CloudEvents 1.0 in binary
-mode: attributes in headers, JSON in the value. Delivery is at least once; `ce_id` is derived from the fact, so the same
-fact always has the same id. Fields are only ever added, and optional: ignore those you do not know. Not listed are the
-bus's own topics: `<service>.retry.*` holds delayed events, `<topic>.dead` what could not be processed, with the cause in
-its headers."""
+Everything Scribewire does is an event on Apache Kafka, and any program may subscribe. Events are CloudEvents 1.0 in
+binary mode: attributes in headers, JSON in the value. Delivery is at least once; `ce_id` is derived from the fact, so
+the same fact always has the same id. Fields are only ever added, and optional: ignore those you do not know. Not listed
+are the bus's own topics: `<service>.retry.*` holds delayed events, `<topic>.dead` what could not be processed, with the
+cause in its headers."""
 
 
 def document() -> dict[str, Any]:
@@ -65,7 +65,7 @@ def document() -> dict[str, Any]:
     }
 
 
-def opened(schema: Any) -> Any:  # noqa: ANN401 - JSON
+def opened(schema: Any) -> Any:
     """A schema for readers: without ``additionalProperties: false``, since fields may be added at any time."""
     if isinstance(schema, dict):
         return {
@@ -76,7 +76,7 @@ def opened(schema: Any) -> Any:  # noqa: ANN401 - JSON
     return [opened(item) for item in schema] if isinstance(schema, list) else schema
 
 
-def render(data: Any) -> str:  # noqa: ANN401 - JSON
+def render(data: Any) -> str:
     """JSON as it is committed: indented, ending in a newline."""
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 

@@ -1,4 +1,4 @@
-"""`python -m common.contract write|check`: the committed schemas are the code's, and differ from main's by additions."""
+"""`python -m common.contract check|write`: the committed schemas are the code's, and only add to those on main."""
 
 import argparse
 import json

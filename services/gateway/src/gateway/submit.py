@@ -20,8 +20,8 @@ from gateway.auth import owner_of
 from gateway.claims import claim, idempotency_key
 from gateway.fields import job_options
 from gateway.filenames import printable, sanitise
-from gateway.form import MULTIPART_ROOM, FileHead, pieces
-from gateway.intake import Fields, Intake
+from gateway.form import MULTIPART_ROOM, pieces
+from gateway.intake import Intake
 from gateway.measure import UPLOADED
 from gateway.models import Job
 from gateway.problems import JOB_DELETED, TOO_LARGE, UNSUPPORTED, Problem
@@ -84,36 +84,37 @@ class Submit:
         is_form = request.content_type == "multipart/form-data"
         if (request.content_length or 0) > limit + (MULTIPART_ROOM if is_form else 0):
             raise Problem(TOO_LARGE, f"A file may have at most {limit} bytes.", limit_bytes=limit)
+        if not is_form:
+            self._plan(job_options(request.query.items()))
         intake = Intake(
             pieces(request, stall=self._settings.upload_stall_seconds, limit=limit),
-            fields=list(request.query.items()),
+            fields=request.query.items(),
             limit=limit,
-            check=self._plan,
         )
 
         def name() -> str:
+            # Asked for when the body has ended: what nobody can do is refused before the bytes get their name.
+            self._plan(intake.options)
             return layout.original(owner, job_id, intake.sha256)
 
-        async with aclosing(intake.blocks()) as blocks:
-            await self._blobs.write(name, blocks)
-        options, plan = self._plan(intake.fields)
-        head = intake.head or FileHead(None, None)
+        async with aclosing(intake.content()) as content:
+            await self._blobs.write(name, content)
+        options = intake.options
         return UploadReceived(
             job_id=job_id,
             owner=owner,
             lane=options.priority,
-            source=BlobRef(name=name(), size=intake.size),
-            filename=sanitise(head.filename),
-            content_type=printable(head.content_type),
+            source=BlobRef(name=layout.original(owner, job_id, intake.sha256), size=intake.size),
+            filename=sanitise(intake.head.filename),
+            content_type=printable(intake.head.content_type),
             sha256=intake.sha256,
             options=options,
-            plan=plan,
+            plan=self._plan(options),
             idempotent=idempotent,
         )
 
-    def _plan(self, fields: Fields) -> tuple[JobOptions, SegmentPlan]:
-        """Read the options and plan for them; a 422 problem names what is wrong, or who could do it."""
-        options = job_options(fields)
+    def _plan(self, options: JobOptions) -> SegmentPlan:
+        """Who will do it and how the audio is cut; a 422 problem names what nobody can do, and who could."""
         if options.callback_url is not None:
             public_url("callback_url", options.callback_url, allow_private=self._settings.webhook_allow_private)
         try:
@@ -122,9 +123,6 @@ class Submit:
                 catalogue.choose_translator(language, options.language, options, self._engines)
         except catalogue.Unsupported as error:
             raise Problem(UNSUPPORTED, error.message, errors=[(error.field, error.message)]) from None
-        return options, self._finer(plan)
-
-    def _finer(self, plan: SegmentPlan) -> SegmentPlan:
         bound = self._settings.segment_seconds
         if bound is None or plan.max_seconds is None or plan.max_seconds <= bound:
             return plan

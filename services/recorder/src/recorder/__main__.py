@@ -10,10 +10,12 @@ from common.bus.producer import Producer
 from common.bus.stage import BatchStage
 from common.db.migrate import migrate
 from common.db.pool import open_pool
+from common.logs import configure
 from common.service import Service, serve
 from recorder.announce import Announcer
 from recorder.erase import Eraser
 from recorder.handler import Record
+from recorder.rebuild import rebuild
 from recorder.settings import Settings
 from recorder.spoken import Spoken
 from recorder.store import Store
@@ -55,6 +57,13 @@ def main() -> int:
             serve(build)
         case ["migrate"]:
             asyncio.run(migrate(settings.database_url, wait=settings.migrate_wait))
+        case ["rebuild"]:
+            configure("recorder", settings.log_level)
+            done = asyncio.run(rebuild(settings))
+            sys.stdout.write(
+                f"rebuilt {done.jobs} jobs from {done.events} events;"
+                f" announced {done.announced} and erased {done.erased} that were left\n"
+            )
         case _:
             sys.stderr.write("usage: python -m recorder [serve|migrate|rebuild]\n")
             return 2

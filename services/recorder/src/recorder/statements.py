@@ -71,11 +71,13 @@ OPEN_ROWS = """
 INSERT INTO jobs (id, owner, lane) SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[])
 ON CONFLICT (id) DO NOTHING"""
 
-LOCK_JOBS = "SELECT * FROM jobs WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
+_JOBS = f"SELECT {', '.join(JOB)} FROM jobs"  # noqa: S608 - no input
+
+LOCK_JOBS = f"{_JOBS} WHERE id = ANY($1::uuid[]) ORDER BY id FOR UPDATE"
 
 ERASED_AMONG = "SELECT job_id FROM erased_jobs WHERE job_id = ANY($1::uuid[])"
 
-TRANSLATIONS_OF = "SELECT * FROM translations WHERE job_id = ANY($1::uuid[])"
+TRANSLATIONS_OF = f"SELECT {', '.join(TRANSLATION)} FROM translations WHERE job_id = ANY($1::uuid[])"  # noqa: S608
 
 ADD_UTTERANCES = """
 INSERT INTO utterances (job_id, index, start, "end", speaker, text)
@@ -136,8 +138,8 @@ UPDATE erased_jobs
 
 MARK_ANNOUNCED = "UPDATE jobs SET announced = true WHERE id = ANY($1::uuid[]) RETURNING id"
 
-UNANNOUNCED = """
-SELECT * FROM jobs WHERE finished_at IS NOT NULL AND created_at IS NOT NULL AND NOT announced ORDER BY id LIMIT $1"""
+UNANNOUNCED = f"""{_JOBS}
+ WHERE finished_at IS NOT NULL AND created_at IS NOT NULL AND NOT announced ORDER BY id LIMIT $1"""
 
 TO_SWEEP = """
 SELECT job_id, owner, languages, erased_at, rows, proved, round FROM erased_jobs WHERE sweep ORDER BY job_id LIMIT $1"""

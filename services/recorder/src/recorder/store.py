@@ -203,7 +203,8 @@ async def _jobs(connection: Any, rows: Sequence[Any]) -> list[Job]:
     outcomes: defaultdict[UUID, dict[str, Outcome]] = defaultdict(dict)
     for row in await connection.fetch(sql.TRANSLATIONS_OF, [row["id"] for row in rows]):
         values = dict(row)
-        outcomes[values.pop("job_id")][row["language"]] = Outcome(**values)
+        job = values.pop("job_id")
+        outcomes[job][row["language"]] = Outcome(**values)
     return [_job(dict(row), outcomes.get(row["id"], {})) for row in rows]
 
 

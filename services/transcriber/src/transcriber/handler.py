@@ -7,7 +7,7 @@ from uuid import uuid5
 from common import ids, layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
 from common.bus.stage import Context
-from common.catalogue import Engine
+from common.catalogue import Engine, Unsupported
 from common.errors import Permanent, Transient
 from common.events import (
     BlobRef,
@@ -84,7 +84,10 @@ class Recognise:
             if context.cancelled():
                 return False
             async with self._blobs.local(event.audio.name) as audio:
-                heard = await recogniser.recognise(audio, options=event.options, duration=event.end - event.start)
+                try:
+                    heard = await recogniser.recognise(audio, options=event.options, duration=event.end - event.start)
+                except Unsupported as changed:  # the catalogue is not the one the job was accepted by
+                    raise Permanent("unsupported", changed.message) from changed
         if context.cancelled():
             return False
         result = rebase(heard, event, recogniser.engine, at=now())

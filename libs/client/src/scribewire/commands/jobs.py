@@ -5,8 +5,6 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from scribewire.client import Client
 from scribewire.commands.transcribe import Format
@@ -29,17 +27,13 @@ def jobs(
     if as_json:
         typer.echo(json.dumps(page, indent=2))
         return
-    table = Table(box=None)
-    for name in ("id", "status", "done", "created"):
-        table.add_column(name, no_wrap=True)
-    for name in ("file", "error"):
-        table.add_column(name, overflow="fold")
     for job in page["jobs"]:
         error = (job.get("error") or {}).get("message", "")
-        done = f"{float(job.get('fraction') or 0):.0%}"
         created = job["created_at"][:19].replace("T", " ")
-        table.add_row(job["id"], job["status"], done, created, job.get("filename") or "", error)
-    Console().print(table)
+        done = f"{float(job.get('fraction') or 0):4.0%}"
+        typer.echo(
+            f"{job['id']}  {job['status']:12}  {done}  {created}  {job.get('filename') or '-'}  {error}".rstrip()
+        )
 
 
 @app.command()

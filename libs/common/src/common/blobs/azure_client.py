@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 from azure.core.exceptions import AzureError
-from azure.storage.blob.aio import ContainerClient, ExponentialRetry
+from azure.storage.blob.aio import ContainerClient, LinearRetry
 
 _MIB = 1024 * 1024
 
@@ -19,8 +19,8 @@ def container_client(connection: str, container: str) -> ContainerClient:
     return ContainerClient.from_connection_string(
         connection,
         container,
-        # The service's default waits up to a minute between tries; the bus has its own, better schedule.
-        retry_policy=ExponentialRetry(initial_backoff=1, increment_base=2, retry_total=2, random_jitter_range=1),
+        # The default tries for a minute; a heartbeat cannot wait so long, and the bus has its own, better schedule.
+        retry_policy=LinearRetry(backoff=1, retry_total=2, random_jitter_range=1),
         connection_timeout=5,
         read_timeout=60,
         max_single_get_size=4 * _MIB,

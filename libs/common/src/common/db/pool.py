@@ -10,8 +10,10 @@ from common.settings import CommonSettings
 
 
 @asynccontextmanager
-async def open_pool(settings: CommonSettings, *, size: int = 8) -> AsyncIterator[asyncpg.Pool]:
-    """Open a pool of at most ``size`` connections.
+async def open_pool(
+    settings: CommonSettings, *, size: int = 8, search_path: str = "public"
+) -> AsyncIterator[asyncpg.Pool]:
+    """Open a pool of at most ``size`` connections that look for tables in the schemas of ``search_path``.
 
     ``jsonb`` values are Python objects. Acquiring raises one of `common.db.away.AWAY` while the database is down.
     """
@@ -22,7 +24,7 @@ async def open_pool(settings: CommonSettings, *, size: int = 8) -> AsyncIterator
         timeout=5,
         command_timeout=30,
         init=_init,
-        server_settings={"application_name": "scribewire"},
+        server_settings={"application_name": "scribewire", "search_path": search_path},
     )
     async with pool:
         yield pool

@@ -19,7 +19,9 @@ async def open_recognisers(
     found: dict[str, Recogniser] = {}
     async with AsyncExitStack() as stack:
         if "pocketsphinx" in names:
-            found["pocketsphinx"] = await stack.enter_async_context(Pocketsphinx(workers=settings.workers))
+            # Beside a paid engine it is seldom asked, and its model would take memory for nothing.
+            only = len(names) == 1
+            found["pocketsphinx"] = await stack.enter_async_context(Pocketsphinx(workers=settings.workers, warm=only))
         if "deepgram" in names and providers.deepgram_api_key is not None:
             # Imported only where used: an SDK costs a second of start and tens of megabytes.
             from transcriber.providers.deepgram import Deepgram  # noqa: PLC0415

@@ -1,5 +1,6 @@
 """pocketsphinx: offline English in worker processes, so that the event loop is never blocked."""
 
+import asyncio
 from pathlib import Path
 
 from common.engines import POCKETSPHINX, Engine
@@ -25,19 +26,30 @@ class Pocketsphinx:
         Seconds granted on top of that.
     module
         The worker's program.
+    warm
+        Start the workers at once instead of with the first request.
     """
 
     engine: Engine = POCKETSPHINX
 
-    def __init__(self, *, workers: int, pace: float = 10.0, grace: float = 60.0, module: str = WORKER) -> None:
+    def __init__(
+        self, *, workers: int, pace: float = 10.0, grace: float = 60.0, module: str = WORKER, warm: bool = False
+    ) -> None:
         self._workers = Workers(module, size=workers)
         self._pace = pace
         self._grace = grace
+        self._warm = warm
+        self._warming: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> "Pocketsphinx":
+        if self._warm:
+            self._warming = asyncio.create_task(self._workers.warm())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+            await asyncio.gather(self._warming, return_exceptions=True)
         await self._workers.stop()
 
     async def recognise(self, audio: Path, *, options: JobOptions, duration: float) -> Heard:

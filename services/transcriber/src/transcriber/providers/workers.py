@@ -12,6 +12,8 @@ from typing import Any
 
 Message = Mapping[str, Any]
 
+_LOST = (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError)
+
 
 class WorkerLost(Exception):  # noqa: N818 - what happened to it
     """The worker died, or was killed because it hung; the next request gets a fresh one."""
@@ -35,6 +37,7 @@ class Workers:
 
     def __init__(self, module: str, *, size: int, start_limit: float = 60.0) -> None:
         self._module = module
+        self._size = size
         self._start_limit = start_limit
         # Last in, first out: a warm worker before a place where one would have to be started.
         self._idle: asyncio.LifoQueue[Process | None] = asyncio.LifoQueue()
@@ -52,15 +55,11 @@ class Workers:
         """
         worker = await self._idle.get()
         try:
-            if worker is not None and worker.returncode is not None:
-                await self._end(worker)
-                worker = None
-            if worker is None:
-                worker = await self._start()
+            worker = await self._alive(worker)
             async with asyncio.timeout(limit):
                 await _send(worker, request)
                 answer = await _receive(worker)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
+        except _LOST as error:
             await self._end(worker)
             worker = None
             raise WorkerLost(type(error).__name__) from error
@@ -72,10 +71,30 @@ class Workers:
             self._idle.put_nowait(worker)
         return answer
 
+    async def warm(self) -> None:
+        """Start every worker now, so that no request waits for it; one that cannot start is tried again when asked."""
+
+        async def one() -> None:
+            worker = await self._idle.get()
+            try:
+                worker = await self._alive(worker)
+            except _LOST:
+                worker = None
+            finally:
+                self._idle.put_nowait(worker)
+
+        await asyncio.gather(*(one() for _ in range(self._size)))
+
     async def stop(self) -> None:
         """Kill every worker."""
         for worker in list(self._all):
             await self._end(worker)
+
+    async def _alive(self, worker: Process | None) -> Process:
+        if worker is not None and worker.returncode is None:
+            return worker
+        await self._end(worker)
+        return await self._start()
 
     async def _start(self) -> Process:
         worker = await asyncio.create_subprocess_exec(
