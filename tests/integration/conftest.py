@@ -1,6 +1,6 @@
 """Fixtures of the tests of the bus: a Kafka of their own, because they break it and make its topics anew."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,7 +17,7 @@ def bus_broker() -> Iterator[Kafka]:
 
 
 @pytest.fixture
-async def bus_kafka(bus_broker: Kafka) -> AsyncIterator[str]:
+async def bus_kafka(bus_broker: Kafka) -> str:
     """Bootstrap address of a Kafka whose topics are there, and empty."""
     await fresh_topics(bus_broker.bootstrap)
-    yield bus_broker.bootstrap
+    return bus_broker.bootstrap

@@ -22,6 +22,7 @@ class Workers:
     def __init__(self, folder: Path) -> None:
         (folder / "leases").mkdir()
         self._folder = folder
+        self.go = folder / "go"
         self.notes = folder / "notes"
         self._all: list[subprocess.Popen[bytes]] = []
 
@@ -39,6 +40,10 @@ class Workers:
     def count(self, what: str) -> Counter[str]:
         """How often each event started, ended or died."""
         return Counter(event for said, event, _ in lines(self.notes) if said == what)
+
+    def log(self, name: str) -> str:
+        """What a worker logged."""
+        return (self._folder / f"{name}.log").read_text()
 
     def never_twice_at_once(self) -> bool:
         """Whether no event started while it ran in a process that was not killed."""
@@ -81,7 +86,7 @@ def gone(process: subprocess.Popen[bytes]) -> Callable[[], bool]:
 
 async def test_a_crash_repeats_only_what_was_unfinished(bus_kafka: str, workers: Workers) -> None:
     quick = [segment() for _ in range(100)]
-    slow = [segment("sleep:3") for _ in range(2)]
+    slow = [segment(f"hold:{workers.go}") for _ in range(2)]
     first = workers.start(bus_kafka, "first")
     await publish(bus_kafka, [*slow, *quick])
     await ended(workers, 100)
@@ -89,6 +94,7 @@ async def test_a_crash_repeats_only_what_was_unfinished(bus_kafka: str, workers:
     first.kill()
     first.wait()
     assert not any(str(event.id) in workers.count("end") for event in slow)
+    workers.go.touch()
     workers.start(bus_kafka, "second")
     await ended(workers, 102)
     await committed(bus_kafka)
@@ -101,13 +107,14 @@ async def test_a_crash_repeats_only_what_was_unfinished(bus_kafka: str, workers:
 async def test_a_member_that_joins_and_leaves_while_all_slots_are_busy_harms_nothing(
     bus_kafka: str, workers: Workers
 ) -> None:
-    events = [segment("sleep:1.5") for _ in range(24)]
+    events = [segment(f"hold:{workers.go}") for _ in range(24)]
     workers.start(bus_kafka, "stays")
     await publish(bus_kafka, events)
-    await until(lambda: len(workers.count("start")) >= 4)
+    await until(lambda: len(workers.count("start")) == 4)
     guest = workers.start(bus_kafka, "guest")
-    await until(lambda: any(name == "guest" for _, _, name in lines(workers.notes)), 60)
+    await until(lambda: len(workers.count("start")) == 8, 60)
     guest.send_signal(signal.SIGTERM)
+    workers.go.touch()
     await until(gone(guest), 30)
     assert guest.returncode == 0
     await ended(workers, 24)
@@ -119,16 +126,17 @@ async def test_a_member_that_joins_and_leaves_while_all_slots_are_busy_harms_not
 
 
 async def test_sigterm_finishes_what_runs_and_commits_it(bus_kafka: str, workers: Workers) -> None:
-    events = [segment("sleep:1.5") for _ in range(12)]
+    events = [segment(f"hold:{workers.go}") for _ in range(12)]
     worker = workers.start(bus_kafka, "stopped")
     await publish(bus_kafka, events)
     await until(lambda: len(workers.count("start")) == 4)
     worker.send_signal(signal.SIGTERM)
+    await until(lambda: "stopping" in workers.log("stopped"))
+    workers.go.touch()
     await until(gone(worker), 30)
     assert worker.returncode == 0
     assert workers.count("end") == workers.count("start"), "what ran was finished"
-    started = len(workers.count("start"))
-    assert started < 12, "what waited was not started"
+    assert len(workers.count("start")) == 4, "what waited was not started"
     workers.start(bus_kafka, "next", slots=8)
     await ended(workers, 12)
     await committed(bus_kafka)
@@ -139,7 +147,7 @@ async def test_an_event_that_kills_its_process_is_put_aside_and_its_neighbours_a
     bus_kafka: str, workers: Workers
 ) -> None:
     poison = segment("exit")
-    neighbours = [segment("sleep:0.5") for _ in range(12)]
+    neighbours = [segment() for _ in range(12)]
     await publish(bus_kafka, [poison, *neighbours])
 
     async def supervise() -> None:
@@ -167,4 +175,4 @@ async def test_an_event_that_kills_its_process_is_put_aside_and_its_neighbours_a
     assert dict(dead.headers)["x-error-code"] == b"poison"
     (failed,) = await records(bus_kafka, "stage.failed")
     assert b'"code":"poison"' in failed.value
-    assert {event for event in workers.count("end")} == {str(event.id) for event in neighbours}
+    assert set(workers.count("end")) == {str(event.id) for event in neighbours}

@@ -312,6 +312,13 @@ async def _pieces(piece: bytes, times: int) -> AsyncIterator[bytes]:
         yield piece
 
 
+class TestSegments:
+    async def test_an_operator_can_have_them_shorter(self, gateway: RunningGateway, tmp_path: Path) -> None:
+        async with running_gateway(gateway.kafka, DEAD_DSN, tmp_path, segment_seconds=7.5) as finer:
+            job = await finer.submit()
+        assert (await upload_of(gateway, job["id"])).plan.max_seconds == 7.5
+
+
 class TestStalled:
     async def test_a_client_that_falls_silent_is_given_up(self, gateway: RunningGateway, tmp_path: Path) -> None:
         forever = asyncio.Event()

@@ -1,10 +1,10 @@
 """A service of one leased stage in a process of its own, for tests that kill and stop it.
 
 Arguments: bootstrap, folder of leases, file of notes, its name, slots. The blob name of an event says what to do:
-``sleep:SECONDS`` or ``exit`` (the process dies at once). Notes are lines of what happened: start, end, died; event id; name.
+``hold:FILE`` (work until that file is there) or ``exit`` (the process dies at once). Notes are lines of what happened:
+start, end or died; event id; name.
 """
 
-import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
@@ -15,7 +15,7 @@ from common.bus import Context, EachStage
 from common.events import Event, SegmentReady
 from common.leases.folder import FolderLeases
 from common.service import Service, serve
-from support.buskit import SERVICE, settings, transcribed
+from support.buskit import SERVICE, settings, transcribed, until
 
 
 def main(bootstrap: str, leases: str, notes: str, name: str, slots: str) -> None:
@@ -26,12 +26,13 @@ def main(bootstrap: str, leases: str, notes: str, name: str, slots: str) -> None
             file.write(f"{what} {event.id} {name}\n")
 
     async def handler(event: SegmentReady, _: Context) -> list[Event]:
-        action, _, seconds = event.audio.name.partition(":")
+        action, _, file = event.audio.name.partition(":")
         note("start", event)
         if action == "exit":
             note("died", event)
             os._exit(9)
-        await asyncio.sleep(float(seconds or 0))
+        if action == "hold":
+            await until(Path(file).exists, 120)
         note("end", event)
         return [transcribed(event)]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -46,7 +47,7 @@ async def read(
 
 def cut(body: bytes, at: list[int]) -> list[bytes]:
     edges = [0, *sorted(at), len(body)]
-    return [body[start:end] for start, end in zip(edges, edges[1:], strict=False) if end > start]
+    return [body[start:end] for start, end in pairwise(edges) if end > start]
 
 
 @given(st.lists(st.integers(min_value=0, max_value=len(FORM)), max_size=40))
