@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS
 	[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
 	export VIRTUAL_ENV="$$PWD/.venv"; \
 	$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock; \
-	$(BIN)/uv pip install --quiet --no-deps $(addprefix -e ,$(MEMBERS)); \
+	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS)); \
 	touch $@; \
 	echo "set-up: $$((SECONDS - began)) s"
 

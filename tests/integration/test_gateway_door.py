@@ -52,9 +52,10 @@ async def test_an_open_address_needs_none(stranger: aiohttp.ClientSession, route
 
 
 async def test_metrics_are_for_this_machine_and_for_who_has_the_key(stranger: aiohttp.ClientSession) -> None:
-    forwarded = {"X-Forwarded-For": "203.0.113.7"}
-    async with stranger.get("/metrics", headers=forwarded) as answer:
-        await problem(answer, 401, "unauthorized")
+    forwarded = {"x-forwarded-for": "203.0.113.7"}
+    for headers in (forwarded, {"Forwarded": "for=203.0.113.7"}):
+        async with stranger.get("/metrics", headers=headers) as answer:
+            await problem(answer, 401, "unauthorized")
     async with stranger.get("/metrics", headers=forwarded | {"x-api-key": KEY}) as answer:
         assert answer.status == 200
         assert answer.content_type == "text/plain"

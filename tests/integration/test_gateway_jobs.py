@@ -320,6 +320,8 @@ class TestWebhooks:
             ({"url": "http://127.0.0.1/hook"}, "url"),
             ({"url": "http://169.254.169.254/latest"}, "url"),
             ({"url": "file:///etc/passwd"}, "url"),
+            ({"url": "https://example.com/\0"}, "url"),
+            ({"url": "https://example.com/\ud800"}, "url"),
             ({"url": "https://example.com", "events": []}, "events"),
             ({"url": "https://example.com", "events": ["job.completed", "job.lost"]}, "events.1"),
             ({"url": "https://example.com", "colour": "red"}, "colour"),

@@ -109,7 +109,7 @@ class TestWithoutBlobs:
 
         async with running_gateway(kafka_bootstrap, dsn, tmp_path) as gateway:
             monkeypatch.setattr(FolderBlobs, "write", full)
-            async with gateway.http.post("/v1/jobs", data=SOUND * 300_000) as answer:
+            async with gateway.http.post("/v1/jobs", data=SOUND * 10_000) as answer:
                 await problem(answer, 503, "unavailable")
             assert gateway.stored() == []
 

@@ -46,3 +46,16 @@ async def test_without_a_key_it_says_so_and_does_not_start(tmp_path: Path) -> No
     _, error = await process.communicate()
     assert process.returncode == 2
     assert error.decode() == "gateway: the operator key must have at least 16 characters\n"
+
+
+async def test_a_bad_setting_is_named_and_no_other_is_quoted(tmp_path: Path) -> None:
+    given = environment(tmp_path, DATABASE_URL="postgresql://user:secret@127.0.0.1/x", MAX_FILE_SIZE_MB="0")
+    del given["SCRIBEWIRE_OPERATOR_KEY_FILE"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway"), env=given, cwd=tmp_path, stderr=asyncio.subprocess.PIPE
+    )
+    _, error = await process.communicate()
+    assert process.returncode == 2
+    assert "operator_key_file" in error.decode()
+    assert "MAX_FILE_SIZE_MB" in error.decode()
+    assert "secret" not in error.decode()

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -248,12 +249,13 @@ async def test_a_rebuild_gives_the_same_rows(
         "UPDATE jobs SET status = 'nonsense', fraction = 7; DELETE FROM usage; DELETE FROM utterances"
     )
     await connection.close()
-    rebuilt = await run_rebuild(env, dsn)
+    status, said = await command(env, "rebuild")
+    assert (status, said.split(" from ")[0]) == (0, f"rebuilt {len(live['jobs'])} jobs")
+    assert "announced 0 and erased 0" in said
     assert await rows_of(dsn) == live
-    assert (rebuilt.jobs, rebuilt.announced, rebuilt.erased) == (len(live["jobs"]), 0, 0)
 
     another = fresh_database(postgres_server_dsn)
-    await migrate(SecretStr(another))
+    assert await command(env | {"DATABASE_URL": another}, "migrate") == (0, "")
     await run_rebuild(env, another)
     assert await rows_of(another) == live
     assert await fetch(another, bare) == erased
@@ -279,6 +281,19 @@ async def test_a_rebuild_beside_a_working_recorder_loses_nothing(
     live = await rows_of(dsn)
     await run_rebuild(env, dsn)
     assert await rows_of(dsn) == live
+
+
+async def test_an_unknown_command_is_refused(env: dict[str, str]) -> None:
+    assert await command(env, "rebuidl") == (2, "")
+
+
+async def command(env: dict[str, str], name: str) -> tuple[int | None, str]:
+    """Run `python -m recorder NAME`; its exit status and the last line it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "recorder", name), env=env, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    return process.returncode, (output.decode().splitlines() or [""])[-1]
 
 
 async def run_rebuild(env: dict[str, str], dsn: str) -> Rebuilt:

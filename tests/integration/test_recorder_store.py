@@ -10,6 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from common import layout
+from common.blobs import BlobsUnavailable
 from common.bus.stage import BatchStage
 from common.db.migrate import migrate
 from common.db.open_job import open_job
@@ -230,6 +231,28 @@ async def test_a_worker_that_comes_late_is_swept_after_and_leaves_no_row(recorde
     async with recorder.pool.acquire() as connection:
         await open_job(connection, story.upload())
     assert await recorder.job(story) is None
+
+
+async def test_an_owner_that_cannot_own_blobs_stops_no_sweep(recorder: Recorder) -> None:
+    story = Story(owner="../../etc")
+    await recorder.record(story.control("delete"))
+    await recorder.eraser.sweep()
+    assert await recorder.rows("SELECT sweep FROM erased_jobs WHERE job_id = $1", story.job) == [{"sweep": False}]
+
+
+async def test_a_sweep_waits_for_a_store_that_is_down(recorder: Recorder) -> None:
+    story = Story()
+    await recorder.say(story, "hello")
+    await recorder.record(story.upload(), story.control("delete"))
+    recorder.blobs.down = True
+    with pytest.raises(BlobsUnavailable):
+        await recorder.eraser.sweep()
+    assert recorder.log.published == []
+    recorder.blobs.down = False
+    await recorder.eraser.sweep()
+    (proof,) = recorder.log.published
+    assert isinstance(proof, ProofDeleted)
+    assert proof.blobs == 1
 
 
 async def test_deleting_again_is_harmless(recorder: Recorder) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from common.bus.crew import Crew
 from common.bus.window import QUEUED, Window
 
 
@@ -29,7 +30,7 @@ async def settle() -> None:
 
 @pytest.mark.parametrize(("slots", "bulk"), [(1, 1), (2, 1), (3, 2), (4, 3), (8, 6), (20, 15)])
 async def test_bulk_leaves_a_quarter_and_interactive_takes_all(slots: int, bulk: int) -> None:
-    window: Window[Item] = Window(slots, lambda: None)
+    window: Window[Item] = Window(slots, Crew(), lambda: None)
     window.start(hold)
     many = [Item(bulk=True) for _ in range(slots * 2)]
     window.put(many)
@@ -50,7 +51,7 @@ async def test_bulk_leaves_a_quarter_and_interactive_takes_all(slots: int, bulk:
 
 
 async def test_drain_finishes_what_runs_and_starts_nothing() -> None:
-    window: Window[Item] = Window(2, lambda: None)
+    window: Window[Item] = Window(2, Crew(), lambda: None)
     window.start(hold)
     items = [Item() for _ in range(5)]
     window.put(items)
@@ -74,7 +75,7 @@ async def test_drain_cancels_what_takes_too_long() -> None:
             cancelled.set()
             raise
 
-    window: Window[Item] = Window(1, lambda: None)
+    window: Window[Item] = Window(1, Crew(), lambda: None)
     window.start(stubborn)
     window.put([Item()])
     await settle()
@@ -84,7 +85,7 @@ async def test_drain_cancels_what_takes_too_long() -> None:
 
 async def test_says_when_there_is_room_again() -> None:
     said = asyncio.Event()
-    window: Window[Item] = Window(1, said.set)
+    window: Window[Item] = Window(1, Crew(), said.set)
     items = [Item() for _ in range(QUEUED)]
     window.put(items)
     assert not window.room(bulk=False)
@@ -109,7 +110,7 @@ async def test_handlers_that_never_wait_leave_turns_to_others() -> None:
             others += 1
             await asyncio.sleep(0)
 
-    window: Window[Item] = Window(1, lambda: None)
+    window: Window[Item] = Window(1, Crew(), lambda: None)
     window.start(instant)
     beside = asyncio.create_task(other())
     items = [Item() for _ in range(QUEUED)]

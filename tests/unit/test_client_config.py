@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from scribewire.config import Gateway, discover
 from scribewire.errors import NotConfigured, Problem
 

@@ -17,6 +17,7 @@ def test_every_option_can_be_written_as_text() -> None:
             ("language", "en"),
             ("translate", "es,de"),
             ("translate", "fr"),
+            ("translate", "es"),
             ("keyterms[]", "Ada, Countess of Lovelace"),
             ("keyterms[]", "Babbage"),
             ("diarize", "true"),
@@ -46,6 +47,8 @@ def test_every_option_can_be_written_as_text() -> None:
         ([("language", "en"), ("language", "de")], "language"),
         ([("translate", "es,!!")], "translate.1"),
         ([("", "x")], "body"),
+        ([("keyterms", "a\0b")], "keyterms"),
+        ([("model", "lone\udc80")], "model"),
     ],
 )
 def test_what_is_wrong_is_named(fields: list[tuple[str, str]], named: str) -> None:

@@ -80,7 +80,8 @@ async def _run(service: Service, stop: asyncio.Event) -> int:
     background = [asyncio.ensure_future(work()) for work in service.background]
     starting = asyncio.create_task(bus.start())
     stopping = asyncio.create_task(stop.wait())
-    watched: set[asyncio.Future[Any]] = {*background, starting}
+    broken = asyncio.create_task(bus.broken())
+    watched: set[asyncio.Future[Any]] = {*background, starting, broken}
     status = 0
     try:
         while not stop.is_set():
@@ -98,9 +99,9 @@ async def _run(service: Service, stop: asyncio.Event) -> int:
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
         await bus.stop()
-        for task in background:
+        for task in (stopping, broken, *background):
             task.cancel()
-        await asyncio.gather(stopping, *background, return_exceptions=True)
+        await asyncio.gather(stopping, broken, *background, return_exceptions=True)
         await health.cleanup()
         log.info("stopped", service=service.name)
     return status

@@ -67,7 +67,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         control = ControlLog(settings.kafka)
         opened.push_async_callback(control.stop)
         reading = await _in_background(opened, control.start())
-        broker = Broker(settings.kafka, control_read=reading.done)
+        broker = Broker(settings.kafka, control_read=lambda: reading.done() and reading.exception() is None)
         opened.push_async_callback(broker.close)
 
         jobs = Jobs(store=store, accepted=accepted, control=control)
@@ -148,17 +148,17 @@ def _keep_up(accepted: Accepted, event: Event) -> None:
 
 async def main() -> int:
     """Serve until SIGTERM or SIGINT; return the exit status."""
-    settings = GatewaySettings()
-    configure("gateway", settings.log_level)
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
     try:
+        settings = GatewaySettings()
+        configure("gateway", settings.log_level)
         async with gateway(settings) as url:
             log.info("serving", url=url)
             await stop.wait()
             log.info("draining")
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         sys.stderr.write(f"gateway: {error}\n")
         return 2
     return 0

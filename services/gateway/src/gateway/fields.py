@@ -26,16 +26,22 @@ def job_options(fields: Iterable[tuple[str, str]]) -> JobOptions:
     values: dict[str, str] = {}
     lists: dict[str, list[str]] = {}
     twice: list[tuple[str, str]] = []
+    hidden: list[tuple[str, str]] = []
     for given, value in fields:
         name = given.removesuffix("[]")
-        if name in _MANY:
+        if not value.isprintable():
+            hidden.append((name, "has characters that cannot be shown"))
+        elif name in _MANY:
             separator = _MANY[name]
             parts = value.split(separator) if separator else [value]
-            lists.setdefault(name, []).extend(part.strip() for part in parts)
+            known = lists.setdefault(name, [])
+            known.extend(part.strip() for part in parts if part.strip() not in known)
         elif name in values:
             twice.append((name, "given twice"))
         else:
             values[name] = value
+    if hidden:
+        raise Problem(INVALID, f"Not valid: {', '.join(name for name, _ in hidden)}.", errors=hidden)
     if twice:
         raise Problem(INVALID, f"Given twice: {', '.join(name for name, _ in twice)}.", errors=twice)
     try:

@@ -142,3 +142,5 @@ class Submit:
             await self._store.open(event)
         except StoreUnavailable:
             log.warning("row_not_opened", job_id=str(event.job_id))
+        except Exception:
+            log.exception("row_not_opened", job_id=str(event.job_id))

@@ -75,7 +75,7 @@ class Eraser:
         return count
 
     async def _sweep(self, sweep: Sweep) -> None:
-        blobs = sum([await self._blobs.remove(prefix) for prefix in layout.job_prefixes(sweep.owner, sweep.job_id)])
+        blobs = sum([await self._blobs.remove(prefix) for prefix in _prefixes(sweep)])
         forgotten = [(event.type, str(sweep.job_id)) for event in BY_JOB]
         forgotten += [(TranslationCompleted.type, f"{sweep.job_id}/{language}") for language in sweep.languages]
         for topic, key in forgotten:
@@ -92,3 +92,10 @@ class Eraser:
             await self._log.publish(proof)
         await self._projection.swept(sweep)
         log.info("erased", job_id=str(sweep.job_id), blobs=blobs, rows=sweep.rows)
+
+
+def _prefixes(sweep: Sweep) -> tuple[str, ...]:
+    try:
+        return layout.job_prefixes(sweep.owner, sweep.job_id)
+    except ValueError:
+        return ()  # an owner that no blob can be named after

@@ -47,7 +47,6 @@ class Record:
 async def _record(
     ledger: Ledger, events: Sequence[Event], said: Mapping[UUID, Sequence[Utterance]]
 ) -> tuple[list[Job], bool]:
-    await ledger.add_usage([event for event in events if isinstance(event, UsageRecorded)])
     facts = [event for event in events if not isinstance(event, UsageRecorded)]
     deletes = {event.job_id: event for event in facts if isinstance(event, JobControl) and event.action == "delete"}
     before, erased = await ledger.lock({event.job_id: event for event in reversed(facts)})
@@ -62,6 +61,8 @@ async def _record(
             jobs[event.job_id] = fold(jobs[event.job_id], event)
     await ledger.save([job for job in jobs.values() if job != before[job.id]])
     await ledger.add_utterances({job: said[job] for job in said if job in jobs and jobs[job].transcript_blob})
+    # After the jobs: everybody who locks more than one table begins with them.
+    await ledger.add_usage([event for event in events if isinstance(event, UsageRecorded)])
     return list(jobs.values()), bool(deletes or late)
 
 

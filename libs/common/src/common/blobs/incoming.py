@@ -89,5 +89,6 @@ def _make_folder(folder: Path) -> None:
         return
     except FileNotFoundError:
         _make_folder(folder.parent)
-        folder.mkdir(mode=0o700)
+        with suppress(FileExistsError):  # somebody else made it meanwhile
+            folder.mkdir(mode=0o700)
     sync_folder(folder.parent)

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from common.bus.crew import Crew, dismiss
 from common.bus.producer import Outgoing, Producer
 
 UnderWay = list[tuple[Outgoing, "asyncio.Future[Any]"]]
@@ -21,7 +22,8 @@ class Acks:
         Called once everything that came out of a delivery is acknowledged.
     """
 
-    def __init__(self, producer: Producer, settled: Callable[[Any], None]) -> None:
+    def __init__(self, producer: Producer, crew: Crew, settled: Callable[[Any], None]) -> None:
+        self._crew = crew
         self._producer = producer
         self._settled = settled
         self._queue: deque[tuple[Outgoing, asyncio.Future[Any], Any]] = deque()
@@ -45,7 +47,7 @@ class Acks:
 
     def start(self) -> None:
         """Start watching."""
-        self._watching = asyncio.create_task(self._watch())
+        self._watching = self._crew.start(self._watch())
 
     async def drain(self, seconds: float) -> None:
         """Wait for what is under way for at most ``seconds``, then stop watching."""
@@ -54,9 +56,7 @@ class Acks:
                 await self._empty.wait()
         except TimeoutError:
             pass
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
+        await dismiss(self._watching)
 
     async def _watch(self) -> None:
         queue = self._queue

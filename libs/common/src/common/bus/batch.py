@@ -8,6 +8,7 @@ from time import perf_counter
 import structlog
 
 from common.bus import trace
+from common.bus.crew import Crew, dismiss
 from common.bus.failures import Failure, Failures
 from common.bus.producer import Producer
 from common.bus.record import Record, header
@@ -37,7 +38,8 @@ class BatchRecord:
 class Batches:
     """Runs one batch after the other; the next is not taken before the last is committed."""
 
-    def __init__(self, stage: BatchStage, service: str, *, producer: Producer, failures: Failures) -> None:
+    def __init__(self, stage: BatchStage, service: str, crew: Crew, *, producer: Producer, failures: Failures) -> None:
+        self._crew = crew
         self._stage = stage
         self._service = service
         self._producer = producer
@@ -53,12 +55,12 @@ class Batches:
         """Whether the handler works now, 0 or 1."""
         topics = [topic for event in stage.events for topic in topics_of(event)]
         self.subscription = Subscription(
-            topics, service, sink=self._take, room=lambda: not self._batch, max_records=stage.max_records
+            topics, service, crew, sink=self._take, room=lambda: not self._batch, max_records=stage.max_records
         )
 
     def start(self) -> None:
         """Start handling batches."""
-        self._task = asyncio.create_task(self._run())
+        self._task = self._crew.start(self._run())
 
     async def drain(self, seconds: float) -> bool:
         """Let the batch at work finish for at most ``seconds``; whether it did."""
@@ -69,9 +71,7 @@ class Batches:
         except TimeoutError:
             return False
         finally:
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.gather(self._task, return_exceptions=True)
+            await dismiss(self._task)
         return True
 
     def _take(self, taken: list[Taken]) -> None:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 import structlog
 
+from common.bus.crew import dismiss
 from common.bus.follow import Followed, Log
 from common.events import JobControl
 
@@ -36,9 +37,7 @@ class ControlLog:
 
     async def stop(self) -> None:
         """Stop following."""
-        if self._following is not None:
-            self._following.cancel()
-            await asyncio.gather(self._following, return_exceptions=True)
+        await dismiss(self._following)
         await self._log.close()
 
     def cancelled(self, job: UUID) -> bool:

@@ -3,6 +3,7 @@
 from functools import partial
 
 from common.bus.batch import topics_of
+from common.bus.crew import Crew
 from common.bus.failures import Failures
 from common.bus.producer import Producer
 from common.bus.solitude import Solitude
@@ -20,6 +21,7 @@ class Each:
         self,
         stage: EachStage,
         service: str,
+        crew: Crew,
         *,
         producer: Producer,
         control: Control,
@@ -29,7 +31,7 @@ class Each:
         solitude: Solitude,
     ) -> None:
         self.kind = stage.event.type
-        self.window: Window[Delivery] = Window(stage.concurrency, self._made_room)
+        self.window: Window[Delivery] = Window(stage.concurrency, crew, self._made_room)
         self.worker = Worker(
             stage,
             service,
@@ -39,10 +41,11 @@ class Each:
             leases=leases,
             lease_ttl=lease_ttl,
             solitude=solitude,
+            crew=crew,
             again=self.window.put_first,
         )
         self.subscriptions = [
-            self._subscription(topic, service, bulk=topic.endswith(".bulk")) for topic in topics_of(stage.event)
+            self._subscription(topic, service, crew, bulk=topic.endswith(".bulk")) for topic in topics_of(stage.event)
         ]
 
     def start(self) -> None:
@@ -56,10 +59,11 @@ class Each:
         await self.worker.stop(1.0 if not finished else seconds)
         return finished
 
-    def _subscription(self, topic: str, service: str, *, bulk: bool) -> Subscription:
+    def _subscription(self, topic: str, service: str, crew: Crew, *, bulk: bool) -> Subscription:
         return Subscription(
             (topic,),
             f"{service}.{topic}",
+            crew,
             sink=self._put,
             room=partial(self.window.room, bulk=bulk),
             take=partial(Delivery, bulk=bulk),

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from common.bus import trace
-from common.envelope import Headers, body, headers
+from common.envelope import body, headers
 from common.events import Event
 
 log = structlog.get_logger(__name__)
@@ -32,7 +32,7 @@ class Outgoing(NamedTuple):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: Headers
+    headers: list[tuple[str, bytes]]
 
 
 def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequence[int]) -> int:
@@ -103,7 +103,7 @@ class Producer:
 
     async def tombstone(self, topic: str, key: str) -> None:
         """Make a compacted topic forget a key; acknowledged."""
-        await self.deliver(Outgoing(topic, key.encode(), None, ()))
+        await self.deliver(Outgoing(topic, key.encode(), None, []))
 
     def outgoing(self, event: Event, traceparent: bytes | None = None) -> Outgoing:
         """An event as a record, in the caller's trace or at the root of a new one."""

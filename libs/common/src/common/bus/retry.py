@@ -8,6 +8,7 @@ from itertools import count
 
 import structlog
 
+from common.bus.crew import Crew, dismiss
 from common.bus.failures import Failures, retry_topics, without_marks
 from common.bus.producer import Outgoing, Producer
 from common.bus.record import Record, header
@@ -31,8 +32,16 @@ class Retries:
     """
 
     def __init__(
-        self, service: str, producer: Producer, failures: Failures, *, origins: Collection[str], longest: float
+        self,
+        service: str,
+        producer: Producer,
+        failures: Failures,
+        crew: Crew,
+        *,
+        origins: Collection[str],
+        longest: float,
     ) -> None:
+        self._crew = crew
         self._producer = producer
         self._failures = failures
         self._origins = frozenset(origins)
@@ -44,19 +53,18 @@ class Retries:
         self.subscription = Subscription(
             retry_topics(service),
             f"{service}.retry",
+            crew,
             sink=self._hold,
             room=lambda: len(self._heap) < HELD,
         )
 
     def start(self) -> None:
         """Start sending back what is due."""
-        self._task = asyncio.create_task(self._run())
+        self._task = self._crew.start(self._run())
 
     async def stop(self) -> None:
         """Stop; what is not yet due stays with the log."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await dismiss(self._task)
 
     def _hold(self, taken: list[Taken]) -> None:
         now = datetime.now(UTC).timestamp()
@@ -91,7 +99,7 @@ class Retries:
         origin = (header(record.headers, "x-origin") or b"").decode(errors="replace")
         left = _due(record) - datetime.now(UTC).timestamp()
         if left > 0.001:
-            out = Outgoing(self._failures.topic_for(left), record.key, record.value, record.headers)
+            out = Outgoing(self._failures.topic_for(left), record.key, record.value, list(record.headers))
         elif origin in self._origins:
             out = Outgoing(origin, record.key, record.value, without_marks(record.headers))
         else:

@@ -9,6 +9,7 @@ from faststream.kafka import KafkaBroker
 
 from common.bus.batch import Batches, topics_of
 from common.bus.control import ControlLog
+from common.bus.crew import Crew, dismiss
 from common.bus.each import Each
 from common.bus.failures import Failures
 from common.bus.producer import Producer
@@ -54,6 +55,7 @@ class Bus:
     ) -> None:
         self._service = service
         self._settings = settings
+        self._crew = Crew()
         self._own_producer = producer is None
         self.producer = producer or Producer(settings.kafka, service=service)
         self.control = ControlLog(settings.kafka)
@@ -63,6 +65,7 @@ class Bus:
             Each(
                 stage,
                 service,
+                self._crew,
                 producer=self.producer,
                 control=self.control,
                 failures=failures,
@@ -74,20 +77,20 @@ class Bus:
             if isinstance(stage, EachStage)
         ]
         self._batches = [
-            Batches(stage, service, producer=self.producer, failures=failures)
+            Batches(stage, service, self._crew, producer=self.producer, failures=failures)
             for stage in stages
             if isinstance(stage, BatchStage)
         ]
         origins = [topic for stage in stages if isinstance(stage, EachStage) for topic in topics_of(stage.event)]
         self._retries = (
-            Retries(service, self.producer, failures, origins=origins, longest=max(settings.retry_delays))
+            Retries(service, self.producer, failures, self._crew, origins=origins, longest=max(settings.retry_delays))
             if self._each
             else None
         )
         self._broker: KafkaBroker | None = None
         self._committing: asyncio.Task[None] | None = None
         self._draining = False
-        self._watchdog = Watchdog(self.subscriptions)
+        self._watchdog = Watchdog(self.subscriptions, self._crew)
 
     @property
     def subscriptions(self) -> list[Subscription]:
@@ -110,7 +113,7 @@ class Bus:
             batches.start()
         if self._retries:
             self._retries.start()
-        self._committing = asyncio.create_task(self._commit())
+        self._committing = self._crew.start(self._commit())
         self._broker = await self._connected()
         self._watchdog.start()
 
@@ -127,9 +130,7 @@ class Bus:
         if not all(finished):
             log.warning("stopped before everything was finished; it will be delivered again", service=self._service)
         await self._watchdog.stop()
-        if self._committing is not None:
-            self._committing.cancel()
-            await asyncio.gather(self._committing, return_exceptions=True)
+        await dismiss(self._committing)
         for subscription in self.subscriptions:
             await subscription.commit()
         if self._broker is not None:
@@ -151,7 +152,13 @@ class Bus:
 
     def stuck(self) -> list[str]:
         """Why this process had better be started anew; empty when it need not."""
+        if self._crew.error is not None:
+            return [f"the bus is broken: {self._crew.error!r}"]
         return [] if self._draining else self._watchdog.stuck()
+
+    async def broken(self) -> None:
+        """Wait until the bus itself has failed, and raise why; the process had better end then."""
+        await self._crew.broken()
 
     async def _connected(self) -> KafkaBroker:
         wait = _BACKOFF[0]

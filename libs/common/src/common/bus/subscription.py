@@ -12,6 +12,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.kafka.message import FAKE_CONSUMER
 
+from common.bus.crew import Crew
 from common.bus.prefix import Mark, Prefix
 from common.bus.record import Record
 from common.metrics import COMMIT_FAILURES
@@ -60,6 +61,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self,
         topics: Sequence[str],
         group: str,
+        crew: Crew,
         *,
         sink: Callable[[list[Any]], None],
         room: Callable[[], bool],
@@ -69,6 +71,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> None:
         self.topics = tuple(topics)
         self.group = group
+        self._crew = crew
         self._sink = sink
         self._room = room
         self._take = take
@@ -176,7 +179,13 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             self.close()
 
     async def _feed(self, records: Any) -> None:
-        # Any: FastStream builds a pydantic model of this signature.
+        # Any: FastStream builds a pydantic model of this signature. It also drops every error, and the batch with it.
+        try:
+            await self._offer(records)
+        except Exception as error:
+            self._crew.fail(error)
+
+    async def _offer(self, records: Sequence[Record]) -> None:
         epoch = self._epoch
         while not self._room():
             self._may_have_room.clear()

@@ -8,6 +8,7 @@ import structlog
 from aiokafka import TopicPartition
 from aiokafka.errors import IllegalStateError, KafkaError
 
+from common.bus.crew import Crew, dismiss
 from common.bus.subscription import Subscription
 from common.metrics import LAG
 
@@ -31,11 +32,13 @@ class Watchdog:
     def __init__(
         self,
         subscriptions: Sequence[Subscription],
+        crew: Crew,
         *,
         look_seconds: float = LOOK_SECONDS,
         stuck_seconds: float = STUCK_SECONDS,
     ) -> None:
         self._subscriptions = subscriptions
+        self._crew = crew
         self._look_seconds = look_seconds
         self._stuck_seconds = stuck_seconds
         self._moved: dict[str, tuple[object, float]] = {}
@@ -44,13 +47,11 @@ class Watchdog:
 
     def start(self) -> None:
         """Start looking."""
-        self._task = asyncio.create_task(self._run())
+        self._task = self._crew.start(self._run())
 
     async def stop(self) -> None:
         """Stop looking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await dismiss(self._task)
 
     def tick(self) -> None:
         """Say that the event loop and the commits still run."""

@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, Protocol, TypeVar
 
+from common.bus.crew import Crew, dismiss
+
 
 class Waiting(Protocol):
     """What waits in a window."""
@@ -32,7 +34,8 @@ class Window(Generic[W]):
         Called when a lane's queue has become short again.
     """
 
-    def __init__(self, slots: int, made_room: Callable[[], None]) -> None:
+    def __init__(self, slots: int, crew: Crew, made_room: Callable[[], None]) -> None:
+        self._crew = crew
         self._slots = slots
         self._bulk_slots = slots - max(1, slots // 4) if slots > 1 else 1
         self._made_room = made_room
@@ -47,7 +50,7 @@ class Window(Generic[W]):
 
     def start(self, run: Callable[[W], Awaitable[None]]) -> None:
         """Start the lanes; ``run`` deals with one item and must not raise."""
-        self._lanes = [asyncio.create_task(self._lane(run)) for _ in range(self._slots)]
+        self._lanes = [self._crew.start(self._lane(run)) for _ in range(self._slots)]
 
     def room(self, *, bulk: bool) -> bool:
         """Whether more may be put into a lane's queue."""
@@ -82,9 +85,7 @@ class Window(Generic[W]):
         unfinished: set[asyncio.Task[None]] = set()
         if self._lanes:
             _, unfinished = await asyncio.wait(self._lanes, timeout=seconds)
-        for lane in unfinished:
-            lane.cancel()
-        await asyncio.gather(*unfinished, return_exceptions=True)
+        await dismiss(*unfinished)
         return not unfinished
 
     def _wake(self, count: int) -> None:

@@ -11,6 +11,7 @@ import structlog
 from common.blobs import BlobsUnavailable
 from common.bus import trace
 from common.bus.acks import Acks
+from common.bus.crew import Crew, dismiss
 from common.bus.failures import Failure, Failures, delivery_number
 from common.bus.prefix import Prefix
 from common.bus.producer import Producer
@@ -99,6 +100,7 @@ class Worker:
         leases: Leases | None,
         lease_ttl: float,
         solitude: Solitude,
+        crew: Crew,
         again: Callable[[Delivery], None],
     ) -> None:
         self.service = service
@@ -114,7 +116,7 @@ class Worker:
         self._claims: dict[bytes, deque[Delivery] | None] = {}
         self._keys: dict[bytes, deque[Delivery]] = {}
         self._parked: set[asyncio.TimerHandle] = set()
-        self._acks = Acks(producer, self._acknowledged)
+        self._acks = Acks(producer, crew, self._acknowledged)
         kind = stage.event.type
         self._outcomes = dict.fromkeys(OUTCOMES, 0)
         self._counters = {outcome: EVENTS.labels(service, kind, outcome) for outcome in OUTCOMES}
@@ -254,8 +256,7 @@ class Worker:
             else:
                 await self._beside_others(delivery, event, context)
         finally:
-            beating.cancel()
-            await asyncio.gather(beating, return_exceptions=True)
+            await dismiss(beating)
             await asyncio.shield(_release(leases, lease))
 
     async def _beat(self, leases: Leases, lease: Lease) -> None:
