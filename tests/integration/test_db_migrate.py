@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from common.db.migrate import migrate
 from common.db.tables import metadata
-from support.platform import fresh_database
+from support.platform import fresh_database, running_postgres
 
 
 @pytest.fixture
@@ -44,3 +44,15 @@ async def test_a_database_that_never_answers_is_an_error_without_its_password(un
         await migrate(SecretStr(f"postgresql://u:hunter2@127.0.0.1:{unused_tcp_port}/x"), wait=0.3)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None
+
+
+async def test_it_waits_for_a_database_that_is_still_starting() -> None:
+    with running_postgres() as server:
+        server.kill()
+        migrating = asyncio.create_task(migrate(SecretStr(server.dsn), wait=60))
+        await asyncio.sleep(0)
+        await asyncio.to_thread(server.start)
+        await migrating
+        connection = await asyncpg.connect(server.dsn)
+        assert await connection.fetchval("SELECT count(*) FROM jobs") == 0
+        await connection.close()

@@ -208,3 +208,10 @@ async def test_opening_succeeds_while_the_store_is_down(tmp_path: Path) -> None:
     async with open_blobs(CommonSettings(blobs=(tmp_path / "file" / "blobs").as_uri())) as blobs:
         with pytest.raises(BlobsUnavailable):
             await blobs.write("a", b"x")
+
+
+async def test_writers_side_by_side_make_the_same_folders(tmp_path: Path) -> None:
+    blobs = FolderBlobs(tmp_path)
+    for turn in range(60):
+        written = await asyncio.gather(*(blobs.write(f"users/{turn}/deep/er/{i}", b"x") for i in range(6)))
+        assert all(written)

@@ -136,6 +136,14 @@ def test_completed_is_the_transcript_and_every_awaited_translation() -> None:
     assert fr.error.code == "no_pair"
 
 
+def test_while_others_are_awaited_a_translation_beats_the_word_that_it_failed() -> None:
+    story = Story(translate=("es", "fr"))
+    facts = [story.failed("translator", "es"), story.translation("es")]
+    for order in (facts, facts[::-1]):
+        job = folded([story.upload(), story.transcript(), *order])
+        assert (job.status, job.outcomes["es"].blob is not None) == ("translating", True)
+
+
 @pytest.mark.parametrize("stage", ["transcoder", "transcriber", "recorder"])
 def test_any_other_stage_that_gives_up_fails_the_job(stage: str) -> None:
     story = Story()

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import structlog
 
-from common.bus.crew import dismiss
+from common.bus.crew import Crew, dismiss
 from common.bus.follow import Followed, Log
 from common.events import JobControl
 
@@ -19,9 +19,12 @@ class ControlLog:
     ----------
     bootstrap
         Kafka's bootstrap servers.
+    crew
+        Who hears when following has failed for good.
     """
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, bootstrap: str, crew: Crew | None = None) -> None:
+        self._crew = crew or Crew()
         self._log = Log(bootstrap, (JobControl.type,), from_start=True)
         self._cancelled: set[UUID] = set()
         self._deleted: set[UUID] = set()
@@ -33,7 +36,7 @@ class ControlLog:
         await self._log.open()
         async for followed in self._log.to_end():
             self._hear(followed)
-        self._following = asyncio.create_task(self._follow())
+        self._following = self._crew.start(self._follow())
 
     async def stop(self) -> None:
         """Stop following."""

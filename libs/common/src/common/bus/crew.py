@@ -46,3 +46,17 @@ async def dismiss(*tasks: asyncio.Task[None] | None) -> None:
     for task in present:
         task.cancel()
     await asyncio.gather(*present, return_exceptions=True)
+
+
+async def close(what: str, closing: Coroutine[Any, Any, None], seconds: float = 10.0) -> None:
+    """Close something that may hang or fail while Kafka is away; neither is passed on.
+
+    In a task of its own, because aiokafka's `stop` lets out the `CancelledError` of tasks that it cancels itself.
+    """
+    task = asyncio.create_task(closing)
+    done, _ = await asyncio.wait({task}, timeout=seconds)
+    if not done:
+        log.warning("closing took too long", what=what)
+        await dismiss(task)
+    elif task.cancelled() or task.exception() is not None:
+        log.warning("closing did not end well", what=what)

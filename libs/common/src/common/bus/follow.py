@@ -9,6 +9,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
+from common.bus.crew import close
 from common.envelope import Headers, Undecodable, decode
 from common.events import Event
 
@@ -63,7 +64,7 @@ class Log:
                 await consumer.start()
                 await self._position(consumer)
             except BaseException as error:
-                await consumer.stop()
+                await close("a followed log", consumer.stop())
                 if not isinstance(error, KafkaError):
                     raise
                 log.warning("cannot follow yet, will try again", topics=self._topics, error=repr(error))
@@ -77,7 +78,7 @@ class Log:
         """Stop reading."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
-            await consumer.stop()
+            await close("a followed log", consumer.stop())
 
     async def __aenter__(self) -> Self:
         """Open it."""

@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from common.bus import trace
+from common.bus.crew import close, dismiss
 from common.envelope import body, headers
 from common.events import Event
 
@@ -76,12 +77,10 @@ class Producer:
 
     async def stop(self, grace: float = 5.0) -> None:
         """Flush what is under way for at most ``grace`` seconds, then close."""
-        if self._connecting is not None:
-            self._connecting.cancel()
-            await asyncio.gather(self._connecting, return_exceptions=True)
+        await dismiss(self._connecting)
         client, self._client = self._client, None
         if client is not None:
-            await _close(client, grace)
+            await close("the producer", client.stop(), grace)
         if self._old:
             await asyncio.gather(*self._old, return_exceptions=True)
 
@@ -172,7 +171,7 @@ class Producer:
         if self._client is client:
             self._client = None
             self._up.clear()
-            closing = asyncio.create_task(_close(client, 1.0))
+            closing = asyncio.create_task(close("the producer", client.stop(), 1.0))
             self._old.add(closing)
             closing.add_done_callback(self._old.discard)
             self._connecting = asyncio.create_task(self._connect())
@@ -194,7 +193,7 @@ class Producer:
             try:
                 await client.start()
             except BaseException as error:
-                await _close(client, 1.0)
+                await close("the producer", client.stop(), 1.0)
                 if not isinstance(error, KafkaError):
                     raise
                 log.warning("kafka is not reachable, will try again", error=repr(error))
@@ -204,11 +203,3 @@ class Producer:
                 self._client = client
                 self._up.set()
                 return
-
-
-async def _close(client: AIOKafkaProducer, grace: float) -> None:
-    try:
-        async with asyncio.timeout(grace):
-            await client.stop()
-    except (TimeoutError, KafkaError) as error:
-        log.warning("the producer closed without flushing everything", error=repr(error))

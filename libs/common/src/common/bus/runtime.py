@@ -9,7 +9,7 @@ from faststream.kafka import KafkaBroker
 
 from common.bus.batch import Batches, topics_of
 from common.bus.control import ControlLog
-from common.bus.crew import Crew, dismiss
+from common.bus.crew import Crew, close, dismiss
 from common.bus.each import Each
 from common.bus.failures import Failures
 from common.bus.producer import Producer
@@ -58,7 +58,7 @@ class Bus:
         self._crew = Crew()
         self._own_producer = producer is None
         self.producer = producer or Producer(settings.kafka, service=service)
-        self.control = ControlLog(settings.kafka)
+        self.control = ControlLog(settings.kafka, self._crew)
         failures = Failures(service, self.producer, delays=settings.retry_delays, limit=settings.retry_limit)
         solitude = Solitude()
         self._each = [
@@ -134,7 +134,7 @@ class Bus:
         for subscription in self.subscriptions:
             await subscription.commit()
         if self._broker is not None:
-            await self._broker.stop()
+            await close("the consumers", self._broker.stop())
         if self._each:
             await self.control.stop()
         if self._own_producer:
@@ -178,7 +178,7 @@ class Bus:
             try:
                 await broker.start()
             except BaseException as error:
-                await broker.stop()
+                await close("the consumers", broker.stop())
                 if not isinstance(error, KafkaError):
                     raise
                 log.warning("kafka is not reachable, will try again", service=self._service, error=repr(error))

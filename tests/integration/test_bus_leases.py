@@ -1,0 +1,156 @@
+"""Leased work: held elsewhere, store away, taken over too often."""
+
+import asyncio
+from collections import Counter
+
+from common.bus import Context, EachStage
+from common.errors import Transient
+from common.events import Event, SegmentReady
+from common.testing.leases import MemoryLeases
+from support.buskit import lag, publish, records, running, segment, transcribed, until, until_async
+
+TOPIC = "segment.ready.interactive"
+
+
+async def committed(bootstrap: str) -> None:
+    async def nothing_left() -> bool:
+        return await lag(bootstrap, TOPIC) == 0
+
+    await until_async(nothing_left)
+
+
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def test_an_event_leased_elsewhere_waits_off_the_slots_and_runs_when_the_lease_is_free(bus_kafka: str) -> None:
+    leases = MemoryLeases(30.0)
+    event, done = segment("leased"), list[str]()
+
+    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+        done.append(event.audio.name)
+        return [transcribed(event)]
+
+    elsewhere = await leases.acquire(str(event.id))
+    assert elsewhere is not None
+    stage = EachStage(event=SegmentReady, handler=handler, concurrency=1, leased=True)
+    async with running(bus_kafka, stage, leases=leases):
+        await publish(bus_kafka, [event, *(segment("other") for _ in range(30))])
+        await until(lambda: len(done) == 30)
+        assert "leased" not in done
+        assert await lag(bus_kafka, TOPIC) > 0, "it is not finished, so it is not committed"
+        await leases.release(elsewhere)
+        await committed(bus_kafka)
+    assert done.count("leased") == 1
+    assert await leases.acquire(str(event.id)) is not None, "released after its outputs were acknowledged"
+
+
+async def test_the_lease_is_kept_alive_while_the_handler_works(bus_kafka: str) -> None:
+    leases, go, event = MemoryLeases(0.6), asyncio.Event(), segment("long")
+    started = asyncio.Event()
+
+    async def handler(_: SegmentReady, __: Context) -> list[Event]:
+        started.set()
+        await go.wait()
+        return []
+
+    stage = EachStage(event=SegmentReady, handler=handler, leased=True)
+    async with running(bus_kafka, stage, leases=leases, lease_ttl=0.6):
+        await publish(bus_kafka, [event])
+        await asyncio.wait_for(started.wait(), 30)
+        for _ in range(10):
+            await asyncio.sleep(0.2)
+            assert await leases.acquire(str(event.id)) is None
+        go.set()
+        await committed(bus_kafka)
+
+
+async def test_a_store_that_is_away_delays_the_event(bus_kafka: str) -> None:
+    leases, done = MemoryLeases(30.0), list[int]()
+    leases.down = True
+
+    async def handler(_: SegmentReady, context: Context) -> list[Event]:
+        done.append(context.delivery)
+        return []
+
+    stage = EachStage(event=SegmentReady, handler=handler, leased=True)
+    async with running(bus_kafka, stage, leases=leases, retry_limit=20):
+        await publish(bus_kafka, [segment()])
+
+        async def delayed() -> bool:
+            return bool(await records(bus_kafka, "transcriber.retry.10s"))
+
+        await until_async(delayed)
+        leases.down = False
+        await until(lambda: bool(done))
+        await committed(bus_kafka)
+    assert done[0] > 1
+
+
+async def test_the_lease_is_free_again_after_a_failure(bus_kafka: str) -> None:
+    leases, event, tries = MemoryLeases(30.0), segment(), Counter[int]()
+
+    async def handler(_: SegmentReady, context: Context) -> list[Event]:
+        tries[context.delivery] += 1
+        if context.delivery == 1:
+            raise Transient("busy")
+        return []
+
+    async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, leased=True), leases=leases):
+        await publish(bus_kafka, [event])
+        await until(lambda: tries[2] == 1, 10)
+
+
+async def test_an_event_taken_over_twice_runs_alone(bus_kafka: str) -> None:
+    clock = Clock()
+    leases = MemoryLeases(30.0, clock=clock)
+    suspect, running_now, beside = segment("suspect"), 0, list[int]()
+    for _ in range(2):
+        assert await leases.acquire(str(suspect.id)) is not None
+        clock.now += 31
+
+    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+        nonlocal running_now
+        running_now += 1
+        if event.audio.name == "suspect":
+            for _ in range(20):
+                beside.append(running_now)
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)
+        running_now -= 1
+        return [transcribed(event)]
+
+    stage = EachStage(event=SegmentReady, handler=handler, concurrency=4, leased=True)
+    async with running(bus_kafka, stage, leases=leases):
+        await publish(bus_kafka, [*(segment() for _ in range(20)), suspect, *(segment() for _ in range(20))])
+        await committed(bus_kafka)
+    assert set(beside) == {1}
+    assert len(await records(bus_kafka, "segment.transcribed")) == 41
+
+
+async def test_an_event_whose_process_died_with_it_alone_is_dead(bus_kafka: str) -> None:
+    clock = Clock()
+    leases = MemoryLeases(30.0, clock=clock)
+    poison, ran = segment("poison"), list[str]()
+    lease = await leases.acquire(str(poison.id))
+    assert lease is not None
+    assert await leases.renew(lease, alone=True)
+    clock.now += 31
+
+    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+        ran.append(event.audio.name)
+        return []
+
+    async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, leased=True), leases=leases):
+        await publish(bus_kafka, [poison, segment("innocent")])
+        await committed(bus_kafka)
+    assert ran == ["innocent"]
+    (dead,) = await records(bus_kafka, f"{TOPIC}.dead")
+    assert dict(dead.headers)["x-error-code"] == b"poison"
+    assert len(await records(bus_kafka, "stage.failed")) == 1
