@@ -1,9 +1,10 @@
-"""Fixtures of the whole tree: real Kafka and PostgreSQL, once per session and only if a test asks for them."""
+"""Fixtures of the whole tree: real Kafka, PostgreSQL and Azurite, once per session and only if a test asks for them."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from support.azurite import NoAzurite, running_azurite
 from support.platform import START_SECONDS, fresh_database, running_kafka, running_postgres
 
 
@@ -30,6 +31,16 @@ def postgres_server_dsn() -> Iterator[str]:
 def postgres_dsn(postgres_server_dsn: str) -> str:
     """Address of a database that was empty when this session began."""
     return fresh_database(postgres_server_dsn)
+
+
+@pytest.fixture(scope="session")
+def azurite() -> Iterator[str]:
+    """Connection string of an Azurite that this session shares; use a container of your own."""
+    try:
+        with running_azurite() as connection:
+            yield connection
+    except NoAzurite as reason:
+        pytest.skip(f"Azurite: {reason}")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -81,34 +81,55 @@ async def test_of_many_at_once_one_gets_it(store: Store) -> None:
     assert winner.takeovers == 0
 
 
-async def test_beats_keep_it(store: Store) -> None:
-    lease = await taken(store.leases, "a")
+async def test_what_time_does_to_leases(store: Store) -> None:
+    """All at once, each on leases of its own: Azure's shortest life is 15 s, and a wait costs no more beside others."""
+    async with asyncio.TaskGroup() as together:
+        for promise in (
+            beats_keep_it,
+            silence_loses_it_and_is_counted,
+            the_mark_of_running_alone_outlives_its_holders,
+            a_late_beat_keeps_what_nobody_took,
+        ):
+            together.create_task(promise(store, promise.__name__))
+
+
+async def beats_keep_it(store: Store, name: str) -> None:
+    lease = await taken(store.leases, name)
     end = time.monotonic() + store.ttl * 1.5
     while time.monotonic() < end:
         assert await store.leases.renew(lease)
-        assert await store.leases.acquire("a") is None
+        assert await store.leases.acquire(name) is None
         await asyncio.sleep(store.ttl / 10)
 
 
-async def test_silence_loses_it_and_is_counted(store: Store) -> None:
-    first = await taken(store.leases, "a")
-    second = await lapsed(store, "a")
+async def silence_loses_it_and_is_counted(store: Store, name: str) -> None:
+    first = await taken(store.leases, name)
+    second = await lapsed(store, name)
     assert (second.takeovers, second.alone) == (1, False)
     assert await store.leases.renew(first) is False
     await store.leases.release(first)
-    assert await store.leases.renew(second, alone=True)
-    assert await store.leases.renew(second), "a plain beat keeps the mark"
-    third = await lapsed(store, "a")
-    assert (third.takeovers, third.alone) == (2, True)
-    assert await store.leases.renew(second, alone=True) is False
-    fourth = await lapsed(store, "a")
-    assert (fourth.takeovers, fourth.alone) == (3, True), "the mark stays until the work is released"
-    await store.leases.release(fourth)
-    assert (await taken(store.leases, "a")).takeovers == 0
+    assert await store.leases.renew(second), "a lost lease releases nobody else's"
+    third = await lapsed(store, name)
+    assert (third.takeovers, third.alone) == (2, False)
+    await store.leases.release(third)
+    assert (await taken(store.leases, name)).takeovers == 0
 
 
-async def test_a_late_beat_keeps_what_nobody_took(store: Store) -> None:
-    lease = await taken(store.leases, "a")
+async def the_mark_of_running_alone_outlives_its_holders(store: Store, name: str) -> None:
+    first = await taken(store.leases, name)
+    assert await store.leases.renew(first, alone=True)
+    assert await store.leases.renew(first), "a plain beat keeps the mark"
+    second = await lapsed(store, name)
+    assert (second.takeovers, second.alone) == (1, True)
+    assert await store.leases.renew(first, alone=True) is False
+    third = await lapsed(store, name)
+    assert (third.takeovers, third.alone) == (2, True), "the mark stays until the work is released"
+    await store.leases.release(third)
+    assert (await taken(store.leases, name)).alone is False
+
+
+async def a_late_beat_keeps_what_nobody_took(store: Store, name: str) -> None:
+    lease = await taken(store.leases, name)
     await asyncio.sleep(store.ttl * 1.2)
     assert await store.leases.renew(lease)
-    assert await store.leases.acquire("a") is None
+    assert await store.leases.acquire(name) is None

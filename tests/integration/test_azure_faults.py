@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
 
@@ -16,18 +16,7 @@ from common.blobs.open import open_blobs
 from common.leases.azure import AzureLeases
 from common.leases.open import open_leases
 from common.settings import CommonSettings
-from support.azurite import NoAzurite, running_azurite
 from support.running import free_port
-
-
-@pytest.fixture(scope="module")
-def azurite() -> Iterator[str]:
-    """Connection string of a running Azurite."""
-    try:
-        with running_azurite() as connection:
-            yield connection
-    except NoAzurite as reason:
-        pytest.skip(f"Azurite: {reason}")
 
 
 @pytest.fixture
@@ -99,6 +88,20 @@ async def test_a_connection_that_breaks_in_mid_stream_leaves_nothing(
             await blobs.write("a", chunks(b"x"))
     assert await blobs.stat("a") is None
     assert await blobs.write("a", b"later") is True
+
+
+async def test_a_store_that_goes_down_while_blobs_are_removed_is_unavailable(
+    blobs: AzureBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(*_args: Any, **_named: Any) -> None:
+        raise ServiceResponseError("connection reset")
+
+    await blobs.write("a", b"x")
+    with monkeypatch.context() as patched:
+        patched.setattr(BlobClient, "delete_blob", breaks)
+        with pytest.raises(BlobsUnavailable):
+            await blobs.remove("a")
+    assert await blobs.remove("a") == 1
 
 
 async def test_what_a_killed_writer_left_is_not_listed_and_is_swept(blobs: AzureBlobs) -> None:

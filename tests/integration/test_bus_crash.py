@@ -107,7 +107,7 @@ async def test_a_crash_repeats_only_what_was_unfinished(bus_kafka: str, workers:
 async def test_a_member_that_joins_and_leaves_while_all_slots_are_busy_harms_nothing(
     bus_kafka: str, workers: Workers
 ) -> None:
-    events = [segment(f"hold:{workers.go}") for _ in range(24)]
+    events = [segment(f"hold:{workers.go}") for _ in range(90)]
     workers.start(bus_kafka, "stays")
     await publish(bus_kafka, events)
     await until(lambda: len(workers.count("start")) == 4)
@@ -117,12 +117,12 @@ async def test_a_member_that_joins_and_leaves_while_all_slots_are_busy_harms_not
     workers.go.touch()
     await until(gone(guest), 30)
     assert guest.returncode == 0
-    await ended(workers, 24)
+    await ended(workers, 90)
     await committed(bus_kafka)
     assert workers.never_twice_at_once()
     assert set(workers.count("start")) == {str(event.id) for event in events}
     outputs = Counter(dict(record.headers)["ce_id"] for record in await records(bus_kafka, "segment.transcribed"))
-    assert len(outputs) == 24
+    assert len(outputs) == 90
 
 
 async def test_sigterm_finishes_what_runs_and_commits_it(bus_kafka: str, workers: Workers) -> None:

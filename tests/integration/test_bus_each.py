@@ -4,11 +4,14 @@ import asyncio
 from collections import Counter, defaultdict
 from uuid import uuid4
 
-from common.bus import Context, EachStage
-from common.bus.producer import Outgoing, Producer
+import pytest
+
+from common.bus import Context, EachStage, subscription
+from common.bus.producer import Outgoing, Producer, partition_of
 from common.envelope import body, headers
-from common.events import Event, JobControl, SegmentReady, SegmentTranscribed, StageProgress
+from common.events import BlobRef, Event, JobControl, SegmentReady, SegmentTranscribed, StageProgress
 from support.buskit import (
+    PARTITIONS,
     lag,
     publish,
     publish_raw,
@@ -199,3 +202,60 @@ async def test_tombstones_pass_through(bus_kafka: str) -> None:
         await until_async(all_committed)
     assert done == ["last"]
     assert not await records(bus_kafka, "segment.transcribed.dead")
+
+
+async def test_a_partition_with_too_much_behind_an_unfinished_event_pauses_alone(
+    bus_kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscription, "SPAN", 600)
+    slow, go, done = segment("slow"), asyncio.Event(), Counter[str]()
+
+    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+        if event.audio.name == "slow":
+            await go.wait()
+        done[event.audio.name] += 1
+        return []
+
+    attributes = headers(slow, service="test")
+    behind = [segment("behind") for _ in range(3000)]
+    crowd = [Outgoing(slow.topic, b"one key", body(event), headers(event, service="test")) for event in behind]
+    partitions = range(PARTITIONS)
+    crowded = partition_of(b"one key", partitions, partitions)
+    candidates = (segment("elsewhere") for _ in range(600))
+    elsewhere = [one for one in candidates if partition_of(one.key.encode(), partitions, partitions) != crowded]
+    await publish_raw(bus_kafka, [Outgoing(slow.topic, b"one key", body(slow), attributes)])
+    producer = Producer(bus_kafka, service="test")
+    await producer.start()
+    under_way = [(record, await producer.send(record)) for record in crowd]
+    for record, acknowledged in under_way:
+        await producer.settle(record, acknowledged)
+    await producer.publish_many(elsewhere)
+    await producer.stop()
+    async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, concurrency=2)) as bus:
+        await until(lambda: done["elsewhere"] == len(elsewhere))
+        (work,) = [one for one in bus.subscriptions if one.topics == (slow.topic,)]
+        await until(lambda: work.held >= 600 and work.full)
+        assert done["behind"] < 3000, "the crowded partition is not read on"
+        go.set()
+        await until(lambda: done["behind"] == 3000)
+        await until(lambda: not work.held)
+
+
+async def test_an_output_too_large_for_a_record_fails_its_event_and_nothing_else(bus_kafka: str) -> None:
+    done = list[str]()
+
+    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+        done.append(event.audio.name)
+        result = BlobRef(name="x" * (3_000_000 if event.audio.name == "large" else 3))
+        return [SegmentTranscribed(job_id=event.job_id, owner=event.owner, index=0, count=1, result=result)]
+
+    async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler)):
+        await publish(bus_kafka, [segment("large"), *(segment("small") for _ in range(20))])
+
+        async def all_committed() -> bool:
+            return len(done) == 21 and await lag(bus_kafka, "segment.ready.interactive") == 0
+
+        await until_async(all_committed)
+    (dead,) = await records(bus_kafka, "segment.ready.interactive.dead")
+    assert dict(dead.headers)["x-error-code"] == b"too_large"
+    assert len(await records(bus_kafka, "segment.transcribed")) == 20

@@ -152,10 +152,20 @@ async def test_who_comes_back_is_never_sent_behind_what_was_seen(gateway: Runnin
     job = (await gateway.submit())["id"]
     await gateway.record(job, status="transcoding", stage="transcoder", fraction=0.75)
     async with stream(gateway, job, last="2-0.5000") as events:
-        first = await anext(events)
-        assert (first["id"], first["data"]["status"]) == ("2-0.5000", "transcribing")
         await gateway.publish(progress(job, "transcriber", 0.4), progress(job, "transcriber", 0.6))
-        assert (await anext(events))["id"] == "2-0.6000"
+        first = await anext(events)
+        assert (first["id"], first["data"]["status"]) == ("2-0.6000", "transcribing")
+
+
+async def test_who_comes_back_is_not_told_again_what_was_seen(gateway: RunningGateway) -> None:
+    job = (await gateway.submit())["id"]
+    await gateway.record(job, status="transcoding", stage="transcoder", fraction=0.75)
+    async with stream(gateway, job, last="1-0.7500") as events:
+        await gateway.publish(progress(job, "transcoder", 0.8))
+        assert (await anext(events))["id"] == "1-0.8000"
+        assert events.comments[0] == ": heartbeat"
+    async with stream(gateway, job, last="1-0.5000") as events:
+        assert (await anext(events))["id"] == "1-0.7500"
 
 
 async def test_two_who_watch_see_the_same_end(gateway: RunningGateway) -> None:

@@ -97,6 +97,14 @@ class TestGet:
                 async with gateway.http.get(path) as answer:
                     await problem(answer, 404, "not-found")
 
+    async def test_an_id_has_one_form(self, gateway: RunningGateway) -> None:
+        job = (await gateway.submit())["id"]
+        arabic = job.translate({ord("0") + digit: 0x660 + digit for digit in range(10)})
+        for form in (f"urn:uuid:{job}", job.replace("-", ""), f"{{{job}}}", arabic, f"{job}\n"):
+            async with gateway.http.get(f"/v1/jobs/{quote(form, safe='')}") as answer:
+                await problem(answer, 404, "not-found")
+        assert (await gateway.job(job.upper()))["id"] == job
+
     async def test_another_owners_job_is_as_unknown(self, gateway: RunningGateway) -> None:
         job = str(uuid4())
         await gateway.sql(

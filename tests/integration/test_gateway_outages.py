@@ -1,5 +1,6 @@
 """What users get while a part is away, and that nothing is lost or left behind."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from gateway.store import Store
 from gateway.sweep import sweep
 from support.gateway import DEAD_DSN, RunningGateway, eventually, prepare, problem, running_gateway
 from support.platform import fresh_database, running_kafka
+from support.relay import relayed
 
 SOUND = b"RIFF sound"
 SHA = hashlib.sha256(SOUND).hexdigest()
@@ -79,6 +81,28 @@ class TestWithoutPostgres:
         assert await eventually(ready) == {"status": "degraded", "reasons": ["postgres does not answer"]}
 
 
+class TestFrozenPostgres:
+    async def test_an_upload_waits_no_longer_than_it_must(self, kafka_bootstrap: str, dsn: str, tmp_path: Path) -> None:
+        async with (
+            relayed(dsn) as (relay, through),
+            running_gateway(kafka_bootstrap, through, tmp_path, store_seconds=0.5) as gateway,
+        ):
+            await gateway.submit(SOUND)
+            relay.freeze()
+            async with asyncio.timeout(5):
+                job = await gateway.submit(SOUND)
+                assert await gateway.job(job["id"]) == job
+                async with gateway.http.get("/v1/jobs") as answer:
+                    await problem(answer, 503, "unavailable")
+            relay.thaw()
+
+            async def listed() -> bool:
+                async with gateway.http.get("/v1/jobs") as answer:
+                    return answer.status == 200
+
+            assert await eventually(listed)
+
+
 class TestWithoutBlobs:
     async def test_a_folder_that_is_gone_is_503(self, kafka_bootstrap: str, dsn: str, tmp_path: Path) -> None:
         async with running_gateway(kafka_bootstrap, dsn, tmp_path) as gateway:
@@ -92,6 +116,21 @@ class TestWithoutBlobs:
             away.rename(gateway.blobs)
             assert gateway.stored() == []
             await gateway.submit(SOUND)
+
+    async def test_something_else_in_its_place_is_no_erased_result(
+        self, kafka_bootstrap: str, dsn: str, tmp_path: Path
+    ) -> None:
+        async with running_gateway(kafka_bootstrap, dsn, tmp_path) as gateway:
+            job = (await gateway.submit(SOUND))["id"]
+            await gateway.record(job, status="completed", transcript_blob=f"users/operator/results/{job}/t.json")
+            away = gateway.blobs.rename(tmp_path / "unmounted")
+            gateway.blobs.touch()
+            async with gateway.http.get(f"/v1/jobs/{job}/transcript") as answer:
+                await problem(answer, 503, "unavailable")
+            async with gateway.http.get("/readyz") as answer:
+                assert (answer.status, "blobs does not answer" in (await answer.json())["reasons"]) == (503, True)
+            gateway.blobs.unlink()
+            away.rename(gateway.blobs)
 
     async def test_a_full_disk_is_503_and_leaves_nothing(
         self, kafka_bootstrap: str, dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from multidict import CIMultiDict
 
 from common.events import UploadReceived
 from common.options import JobOptions
@@ -116,7 +117,7 @@ class TestTaken:
 
     async def test_an_encoded_name_in_a_form_is_read(self, gateway: RunningGateway) -> None:
         body = (
-            b"--b\r\nContent-Disposition: form-data; name=audio; filename*=utf-8''%C3%9Cber.wav\r\n\r\n"
+            b"--b\r\nContent-Disposition: form-data; name=file; filename*=utf-8''%C3%9Cber.wav\r\n\r\n"
             + SOUND
             + b"\r\n--b--\r\n"
         )
@@ -156,7 +157,7 @@ class TestRefused:
 
     async def test_two_files(self, gateway: RunningGateway, before: list[str]) -> None:
         data = form(SOUND)
-        data.add_field("another", SOUND, filename="b.wav")
+        data.add_field("file", SOUND, filename="b.wav")
         await self.refused(gateway, before, 422, "no-file", data=data)
 
     async def test_an_empty_file(self, gateway: RunningGateway, before: list[str]) -> None:
@@ -190,7 +191,9 @@ class TestRefused:
 
     async def test_an_unknown_option(self, gateway: RunningGateway, before: list[str]) -> None:
         document = await self.refused(gateway, before, 422, "invalid-request", data=form(SOUND, colour="red"))
-        assert document["errors"] == [{"field": "colour", "message": "Extra inputs are not permitted"}]
+        assert document["errors"] == [
+            {"field": "colour", "message": f"is unknown; there are {', '.join(JobOptions.model_fields)}"}
+        ]
 
     async def test_a_bad_value_after_the_file(self, gateway: RunningGateway, before: list[str]) -> None:
         data = form(SOUND)
@@ -234,6 +237,59 @@ class TestRefused:
         document = await self.refused(gateway, before, 422, "unsupported", data=form(SOUND, provider="deepgram"))
         assert document["detail"] == "deepgram is not configured here: set DEEPGRAM_API_KEY."
         assert document["errors"] == [{"field": "provider", "message": document["detail"]}]
+
+    async def test_a_translator_nobody_knows_even_without_a_translation(
+        self, gateway: RunningGateway, before: list[str]
+    ) -> None:
+        document = await self.refused(gateway, before, 422, "unsupported", data=form(SOUND, translator="x"))
+        assert [error["field"] for error in document["errors"]] == ["translator"]  # type: ignore[attr-defined]
+        assert str(document["detail"]).startswith("There is no translation engine x; there is ")
+
+    @pytest.mark.parametrize(("language", "target"), [("en", "en"), ("en-US", "EN-us"), ("en-US", "en")])
+    async def test_a_translation_into_what_is_spoken(
+        self, gateway: RunningGateway, before: list[str], language: str, target: str
+    ) -> None:
+        document = await self.refused(
+            gateway, before, 422, "invalid-request", data=form(SOUND, language=language, translate=target)
+        )
+        assert document["errors"] == [{"field": "translate", "message": f"the recording is already in {language}"}]
+
+    @pytest.mark.parametrize(
+        ("part", "named"),
+        [
+            ("name=other; filename=a.wav", "other"),
+            ("name=language; filename=x.txt", "language"),
+            ("filename=a", "body"),
+        ],
+    )
+    async def test_a_file_that_is_not_called_file(
+        self, gateway: RunningGateway, before: list[str], part: str, named: str
+    ) -> None:
+        body = (
+            f"--b\r\nContent-Disposition: form-data; {part}\r\n\r\nx\r\n".encode()
+            + b"--b\r\nContent-Disposition: form-data; name=file; filename=s.wav\r\n\r\nsound\r\n--b--\r\n"
+        )
+        document = await self.refused(
+            gateway,
+            before,
+            422,
+            "invalid-request",
+            data=body,
+            headers={"Content-Type": "multipart/form-data; boundary=b"},
+        )
+        message = "is a file, and the file is the part named 'file'"
+        assert document["errors"] == [{"field": named, "message": message}]
+
+    async def test_a_name_in_a_form_that_is_not_utf_8(self, gateway: RunningGateway, before: list[str]) -> None:
+        body = b'--b\r\nContent-Disposition: form-data; name=file; filename="\xff.wav"\r\n\r\nsound\r\n--b--\r\n'
+        headers = {"Content-Type": "multipart/form-data; boundary=b"}
+        document = await self.refused(gateway, before, 400, "malformed-request", data=body, headers=headers)
+        assert document["detail"] == "The multipart body is broken: Segment header failed to decode."
+
+    async def test_two_idempotency_keys(self, gateway: RunningGateway, before: list[str]) -> None:
+        keys = CIMultiDict([("Idempotency-Key", "one"), ("Idempotency-Key", "two")])
+        document = await self.refused(gateway, before, 422, "invalid-request", data=SOUND, headers=keys)
+        assert document["errors"] == [{"field": "Idempotency-Key", "message": "must be given once"}]
 
     async def test_a_callback_that_points_inside(self, gateway: RunningGateway, before: list[str]) -> None:
         document = await self.refused(

@@ -241,6 +241,18 @@ async def test_a_failure_is_tried_again_with_the_same_id_and_body(office: Office
     assert (row["attempts"], row["last_status"], row["failed_at"]) == (2, 200, None)
 
 
+async def test_an_attempt_that_breaks_on_our_side_counts(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("a fault of ours")
+
+    monkeypatch.setattr(HttpSender, "send", broken)
+    async with office.sending(scale=0.0000001):
+        await office.endpoint("http://127.0.0.1:9/")
+        await office.announce(completed())
+        row = (await office.settled())[0]
+    assert (row["attempts"], row["last_error"]) == (10, "the attempt broke on our side")
+
+
 async def test_an_endless_answer_is_not_read(office: Office) -> None:
     async with receiver() as there, office.sending(seconds=2):
         await office.endpoint(there.url)

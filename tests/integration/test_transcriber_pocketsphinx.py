@@ -152,6 +152,11 @@ async def test_a_file_that_is_no_wav_is_refused_and_the_worker_lives_on(pocketsp
     assert str(path) not in error.value.message
 
 
+async def test_a_file_that_cannot_be_read_is_the_stores_trouble_not_the_audios(pocketsphinx, tmp_path):
+    with pytest.raises(OSError, match=r"^No such file or directory$"):
+        await pocketsphinx.recognise(tmp_path / "gone.wav", options=JobOptions(), duration=1)
+
+
 async def test_the_event_loop_stays_free_while_speech_is_recognised(pocketsphinx, tmp_path):
     """Speech blocks the loop for seconds if it blocks it; the best of three tells that from a busy machine."""
     stalls = [await longest_stall(pocketsphinx, as_wav(SAMPLES / "video.mp4", tmp_path)) for _ in range(3)]

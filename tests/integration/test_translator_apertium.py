@@ -101,6 +101,14 @@ async def test_a_cancelled_call_leaves_no_program(tmp_path: Path) -> None:
     await gone(int((tmp_path / "child").read_text()))
 
 
+async def test_a_program_that_went_away_is_waited_for(tmp_path: Path) -> None:
+    apertium = Apertium(program=tmp_path / "apertium", modes=frozenset({"eng-spa"}))
+    with pytest.raises(Transient) as caught:
+        await apertium.translate(["hello"], source="en", target="es")
+    assert caught.value.code == "translator_unavailable"
+    assert str(tmp_path) not in caught.value.message
+
+
 async def test_a_failing_program_is_tried_again_later(tmp_path: Path) -> None:
     apertium = Apertium(program=script(tmp_path, "cat >/dev/null; exit 3"), modes=frozenset({"eng-spa"}))
     with pytest.raises(Transient, match="ended with 3"):

@@ -1,5 +1,6 @@
 """The OpenAI adapter through the real SDK against a server that speaks its wire format."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from aiohttp import web
 
 from common.errors import Permanent, Transient
 from support.fake_openai_chat import FakeChat, completion, error, fake_chat
+from support.receiver import drip
 from translator.providers.openai import OpenAI
 
 KEY = "sk-test-0123456789"
@@ -19,9 +21,9 @@ KEY = "sk-test-0123456789"
 async def engine(**options: Any) -> AsyncIterator[tuple[OpenAI, FakeChat]]:
     async with (
         fake_chat() as fake,
-        openai.AsyncOpenAI(api_key=KEY, base_url=fake.url, max_retries=0, **options) as client,
+        openai.AsyncOpenAI(api_key=KEY, base_url=fake.url, max_retries=0) as client,
     ):
-        yield OpenAI(client=client, model="gpt-4o-mini"), fake
+        yield OpenAI(client=client, model="gpt-4o-mini", **options), fake
 
 
 async def test_texts_go_in_one_call_and_come_back_in_order() -> None:
@@ -120,12 +122,31 @@ async def test_retry_after_is_handed_on() -> None:
     assert caught.value.retry_after == 37
 
 
-async def test_silence_and_absence_are_transient() -> None:
-    async with engine(timeout=0.2) as (translator, fake):
-        fake.latency = 5
-        with pytest.raises(Transient):
+@pytest.mark.parametrize("body", ["<html>proxy</html>", "{", "{}", "[]", "null", '{"choices": [{}]}', '{"choices": 7}'])
+@pytest.mark.parametrize("kind", ["application/json", "text/html"])
+async def test_an_answer_that_is_no_completion_is_tried_again(body: str, kind: str) -> None:
+    async with engine() as (translator, fake):
+        fake.scripts = [lambda _request, _texts: web.Response(text=body, content_type=kind)]
+        with pytest.raises(Transient) as caught:
             await translator.translate(["a"], source="en", target="es")
+    assert caught.value.code == "provider_garbled"
+
+
+async def test_an_answer_that_drips_is_given_up() -> None:
+    async with engine(seconds=0.3) as (translator, fake):
+        fake.answer = drip
+        with pytest.raises(Transient) as caught:
+            await asyncio.wait_for(translator.translate(["a"], source="en", target="es"), 5)
+    assert caught.value.code == "provider_timeout"
+
+
+async def test_silence_and_absence_are_transient() -> None:
+    async with engine(seconds=0.2) as (translator, fake):
+        fake.latency = 5
+        with pytest.raises(Transient) as caught:
+            await translator.translate(["a"], source="en", target="es")
+        assert caught.value.code == "provider_timeout"
     async with openai.AsyncOpenAI(api_key=KEY, base_url="http://127.0.0.1:9/v1", max_retries=0) as client:
         with pytest.raises(Transient) as caught:
             await OpenAI(client=client, model="m").translate(["a"], source="en", target="es")
-    assert caught.value.code == "provider_unavailable"
+    assert caught.value.code == "provider_unreachable"

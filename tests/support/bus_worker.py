@@ -25,7 +25,7 @@ def main(bootstrap: str, leases: str, notes: str, name: str, slots: str) -> None
         with Path(notes).open("a") as file:
             file.write(f"{what} {event.id} {name}\n")
 
-    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+    async def handler(event: SegmentReady, _context: Context) -> list[Event]:
         action, _, file = event.audio.name.partition(":")
         note("start", event)
         if action == "exit":

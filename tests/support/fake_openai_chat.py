@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +25,8 @@ class FakeChat:
     keys: list[str] = field(default_factory=list)
     scripts: list[Script] = field(default_factory=list)
     latency: float = 0.0
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]] | None = None
+    """Answers every call in its own way, scripts or not."""
 
     async def complete(self, request: web.Request) -> web.StreamResponse:
         """POST /v1/chat/completions."""
@@ -33,6 +35,8 @@ class FakeChat:
         self.keys.append(request.headers.get("authorization", ""))
         self.requests.append(asked)
         self.calls.append(texts)
+        if self.answer is not None:
+            return await self.answer(request)
         await asyncio.sleep(self.latency)
         told = self.scripts.pop(0)(request, texts) if self.scripts else None
         if isinstance(told, web.Response):

@@ -96,10 +96,25 @@ def late_audio(folder: Path, *, late: float, gap: float) -> Path:
     return path
 
 
-def silent_flac(folder: Path, *, seconds: float) -> Path:
-    """A decoder bomb: an hour of stereo silence at 48 kHz has 2.8 MB and decodes to 690 MB."""
+def silence(folder: Path, *, seconds: float, source: str = "r=48000:cl=stereo") -> Path:
+    """Silence as FLAC; ``source`` says the rate and the channels."""
     path = folder / "silence.flac"
-    make("-f", "lavfi", "-i", "anullsrc=r=48000:cl=stereo", "-t", str(seconds), path)
+    make("-f", "lavfi", "-i", f"anullsrc={source}", "-t", str(seconds), path)
+    return path
+
+
+def long_silence(folder: Path, *, minutes: int, source: str = "r=48000:cl=stereo") -> Path:
+    """A decoder bomb: an hour of stereo silence at 48 kHz has 3.6 MB and decodes to 690 MB. One minute is looped."""
+    path = folder / "silence.mka"
+    make("-stream_loop", str(minutes - 1), "-i", silence(folder, seconds=60, source=source), "-c", "copy", path)
+    return path
+
+
+def tagged(folder: Path, kind: str, **tags: str) -> Path:
+    """The monologue's first seconds in a file with a title or other tags, as a kind of `KINDS`."""
+    path = folder / f"tagged-{kind}"
+    given = [word for name, text in tags.items() for word in ("-metadata", f"{name}={text}")]
+    make("-i", speech_file(kind, folder), "-c", "copy", *given, path)
     return path
 
 

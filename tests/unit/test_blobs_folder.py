@@ -74,8 +74,11 @@ async def test_a_full_disk(small_disk: Path) -> None:
     assert len(await read_all(blobs, "kept")) == MIB
 
 
-async def test_a_missing_folder_is_no_empty_store(tmp_path: Path) -> None:
+@pytest.mark.parametrize("something", [False, True])
+async def test_a_missing_folder_is_no_empty_store(tmp_path: Path, something: bool) -> None:
     root = tmp_path / "unmounted"
+    if something:  # in its place
+        root.touch()
     blobs = FolderBlobs(root)
     for call in (
         lambda: blobs.write("a", b"x"),
@@ -87,7 +90,24 @@ async def test_a_missing_folder_is_no_empty_store(tmp_path: Path) -> None:
     ):
         with pytest.raises(BlobsUnavailable):
             await call()
-    assert not root.exists()
+    assert not root.is_dir()
+
+
+async def test_a_folder_that_went_away_has_lost_nothing(tmp_path: Path) -> None:
+    root, away = tmp_path / "blobs", tmp_path / "away"
+    root.mkdir()
+    blobs = FolderBlobs(root)
+    await blobs.write("job/a", b"x")
+    assert await blobs.remove("other/") == 0
+    root.rename(away)
+    for stand_in in (lambda: root.write_bytes(b""), root.mkdir):  # a file there, an empty mount point
+        stand_in()
+        for call in (lambda: blobs.remove("job/"), lambda: blobs.stat("job/a"), lambda: read_all(blobs, "job/a")):
+            with pytest.raises(BlobsUnavailable):
+                await call()
+        root.unlink() if root.is_file() else root.rmdir()
+    away.rename(root)
+    assert await blobs.remove("job/") == 1
 
 
 async def test_the_loop_runs_on_and_memory_stays_flat(tmp_path: Path) -> None:

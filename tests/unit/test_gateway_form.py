@@ -89,8 +89,8 @@ async def test_a_form_cut_short_is_never_taken_for_whole(end: int) -> None:
     [
         ('form-data; name="file"; filename="a.wav"', "a.wav"),
         ("form-data; name=file; filename=a.wav", "a.wav"),
-        ("form-data; name=\"audio\"; filename*=UTF-8''%C3%9Cber.wav", "Über.wav"),
-        ('form-data; name="audio"; filename="U.wav"; filename*=utf-8\'de\'%C3%9Cber.wav', "Über.wav"),
+        ("form-data; name=\"file\"; filename*=UTF-8''%C3%9Cber.wav", "Über.wav"),
+        ('form-data; name="file"; filename="U.wav"; filename*=utf-8\'de\'%C3%9Cber.wav', "Über.wav"),
         ('form-data; name="file"', None),
     ],
 )

@@ -37,6 +37,6 @@ def test_a_refused_model_names_each_field() -> None:
 
     with pytest.raises(ValidationError) as caught:
         Model.model_validate({"number": "x", "numbers": [1, "y"], "other": 1})
-    problem = problems.invalid(caught.value)
+    problem = problems.invalid(caught.value, Model)
     assert [error["field"] for error in problem.document["errors"]] == ["number", "numbers.1", "other"]
     assert str(problem) == "Not valid: number, numbers, other."

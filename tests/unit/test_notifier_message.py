@@ -12,7 +12,6 @@ import pytest
 from common.events import BlobRef, ErrorInfo, JobCompleted, JobFailed
 from common.options import JobOptions
 from notifier.message import body
-from notifier.post import _seconds_asked
 from notifier.schedule import JITTER, WAITS, next_wait
 from notifier.secret import callback_secret
 from notifier.settings import NotifierSettings
@@ -78,20 +77,6 @@ def test_who_asks_for_more_time_gets_it_within_reason() -> None:
     assert next_wait(1, asked=120) == 120
     assert next_wait(1, asked=10**9) == 86400
     assert next_wait(2, asked=1) >= 300 * (1 - JITTER)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"), [(None, None), ("", None), ("120", 120.0), (" 7 ", 7.0), ("soon", None), ("-5", None)]
-)
-def test_retry_after_in_seconds(header: str | None, seconds: float | None) -> None:
-    assert _seconds_asked(header) == seconds
-
-
-def test_retry_after_as_a_date() -> None:
-    assert _seconds_asked("Fri, 21 Nov 2014 10:00:00 GMT") == 0
-    later = _seconds_asked("Wed, 21 Nov 2125 10:00:00 GMT")
-    assert later is not None
-    assert later > 86400
 
 
 def test_the_callback_secret_comes_from_the_key(tmp_path: Path) -> None:

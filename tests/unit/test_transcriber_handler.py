@@ -98,8 +98,16 @@ async def test_what_was_recognised_is_not_paid_for_again_and_the_redo_tells_the_
     first = await run_stage(recognise(blobs, recogniser), [ready[0]])
     again = await run_stage(recognise(blobs, recogniser), [ready[0]])
     assert recogniser.calls == 1
-    assert [e.id for e in again] == [e.id for e in first]
+    assert [e.id for e in again] == [e.id for e in first if not isinstance(e, StageProgress)]
     assert of(UsageRecorded, again) == of(UsageRecorded, first)
+
+
+async def test_a_job_is_being_transcribed_from_the_moment_its_first_segment_is():
+    blobs = MemoryBlobs()
+    ready = await job(blobs)
+    assert of(StageProgress, await run_stage(recognise(blobs, Echo()), [ready[1]])) == []
+    (begun,) = of(StageProgress, await run_stage(recognise(blobs, Echo()), [ready[0]]))
+    assert (begun.stage, begun.fraction, begun.detail) == ("transcriber", 0.0, "0 of 3 segments")
 
 
 async def test_of_two_results_for_one_segment_the_first_stored_counts():
@@ -118,7 +126,8 @@ async def test_of_two_results_for_one_segment_the_first_stored_counts():
 async def test_a_transient_failure_is_tried_again_and_a_permanent_one_fails_the_job():
     blobs = MemoryBlobs()
     ready = await job(blobs)
-    assert len(await run_stage(recognise(blobs, Echo(Transient("busy"), Transient("busy"))), [ready[0]])) == 2
+    done = await run_stage(recognise(blobs, Echo(Transient("busy"), Transient("busy"))), [ready[0]])
+    assert (len(of(SegmentTranscribed, done)), len(of(UsageRecorded, done))) == (1, 1)
     failed = await run_stage(recognise(blobs, Echo(Permanent("audio_refused", "no"))), [ready[1]])
     assert [(e.error.code, e.failed_part) for e in of(StageFailed, failed)] == [("audio_refused", "1")]
 
@@ -127,7 +136,8 @@ async def test_a_job_the_catalogue_does_not_allow_any_more_fails_with_what_it_sa
     blobs = MemoryBlobs()
     ready = await job(blobs, count=1)
     failed = await run_stage(recognise(blobs, Echo(Unsupported("model", "there is no such model"))), ready)
-    assert [(e.error.code, e.error.message) for e in failed] == [("unsupported", "there is no such model")]
+    errors = [e.error for e in of(StageFailed, failed)]
+    assert [(e.code, e.message) for e in errors] == [("unsupported", "there is no such model")]
 
 
 async def test_an_engine_without_a_key_here_is_a_clear_failure():
@@ -159,7 +169,7 @@ async def test_erased_audio_is_silence_for_a_deleted_job_and_a_failure_for_anoth
     ready = (await job(blobs))[0]
     await blobs.remove(ready.audio.name)
     failed = await run_stage(recognise(blobs, Echo()), [ready])
-    assert [e.error.code for e in failed] == ["audio_missing"]
+    assert [e.error.code for e in of(StageFailed, failed)] == ["audio_missing"]
 
 
 async def test_a_store_that_is_down_is_tried_again():
@@ -168,6 +178,15 @@ async def test_a_store_that_is_down_is_tried_again():
     blobs.down = True
     with pytest.raises(Transient) as error:
         await Recognise(blobs=blobs, recognisers={"deepgram": Echo()})(ready, FakeContext())
+    assert error.value.code == "storage_unavailable"
+
+
+async def test_audio_that_cannot_be_read_for_now_is_tried_again():
+    blobs = MemoryBlobs()
+    ready = (await job(blobs))[0]
+    handler = Recognise(blobs=blobs, recognisers={"deepgram": Echo(OSError("Input/output error"))})
+    with pytest.raises(Transient) as error:
+        await handler(ready, FakeContext())
     assert error.value.code == "storage_unavailable"
 
 

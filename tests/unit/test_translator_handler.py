@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from common import layout
+from common.blobs import BlobsUnavailable, Chunks, Name
 from common.bus import EachStage
 from common.errors import Permanent, Transient
 from common.events import (
@@ -66,7 +67,8 @@ class House:
             transcript=BlobRef(name=name),
             translator=translator,
         )
-        handler = Translate(results=Results(self.blobs), translators={"openai": self.engine})
+        results = Results(self.blobs, store_again=(0, 0))
+        handler = Translate(results=results, translators={"openai": self.engine})
         stage = EachStage(event=TranslationRequested, handler=handler, leased=True)
         return list(await run_stage(stage, [event], cancelled=cancelled, service="translator"))
 
@@ -190,7 +192,24 @@ async def test_a_store_that_is_down_is_tried_again_and_named() -> None:
     )
     (failed,) = await run_stage(EachStage(event=TranslationRequested, handler=handler), [event], service="translator")
     assert isinstance(failed, StageFailed)
-    assert (failed.error.code, failed.delivery_attempts) == ("store_unavailable", 8)
+    assert (failed.error.code, failed.delivery_attempts) == ("storage_unavailable", 8)
+
+
+async def test_what_is_paid_for_is_not_lost_when_the_store_is_away_for_a_moment() -> None:
+    class Away(MemoryBlobs):
+        refusals = 2
+
+        async def write(self, name: Name, chunks: Chunks | bytes) -> bool:
+            if "translation" in str(name) and self.refusals:
+                self.refusals -= 1
+                raise BlobsUnavailable
+            return await super().write(name, chunks)
+
+    house = House(*said("Hello."))
+    house.blobs = Away()
+    out = await house.run()
+    assert [e for e in out if isinstance(e, TranslationCompleted)]
+    assert len(house.engine.asked) == 1
 
 
 async def test_a_job_cancelled_meanwhile_is_paid_for_no_further() -> None:

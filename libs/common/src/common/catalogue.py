@@ -17,6 +17,7 @@ __all__ = [
     "Model",
     "Unsupported",
     "apertium_pairs",
+    "check_translator",
     "choose",
     "choose_translator",
     "configured",
@@ -135,7 +136,9 @@ def _named(engines: Iterable[Engine], service: str, field: str, name: str) -> En
         return found
     known = next((e for e in ENGINES if e.service == service and e.name == name), None)
     if known is None:
-        raise Unsupported(field, f"There is no {service} engine {name}; there is {', '.join(e.name for e in here)}.")
+        raise Unsupported(
+            field, f"There is no {service} engine {name}; there is {', '.join(e.name for e in here) or 'none'}."
+        )
     how = f"set {known.setting}" if known.setting else "install its program"
     raise Unsupported(field, f"{name} is not configured here: {how}.")
 
@@ -179,6 +182,12 @@ def _no_model(options: JobOptions) -> list[Engine]:
         raise Unsupported("model", f"No engine configured here has a model {options.model}; {_names(having)}")
     known = ", ".join(m.name for e in ENGINES if e.service == "transcription" for m in e.models)
     raise Unsupported("model", f"There is no model {options.model}; there is {known}.")
+
+
+def check_translator(options: JobOptions, engines: Iterable[Engine]) -> None:
+    """Raise `Unsupported` when the translation engine named is not here, even when there is nothing to translate."""
+    if options.translator is not None:
+        _named(engines, "translation", "translator", options.translator)
 
 
 def choose_translator(language: str, source: str, options: JobOptions, engines: Sequence[Engine]) -> Engine:

@@ -39,8 +39,8 @@ def configure(service: str, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # They report each reconnect and each rebalance at INFO and each retry of a rebalance as an error of ours.
-    for noisy in ("aiokafka", "faststream", "azure", "aiohttp.access"):
+    # They report each request, each reconnect and each rebalance at INFO.
+    for noisy in ("aiokafka", "faststream", "azure", "aiohttp.access", "httpx", "httpx2", "openai"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

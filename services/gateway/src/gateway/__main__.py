@@ -31,6 +31,7 @@ from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
 from gateway.progress import advance
+from gateway.server import Runner
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.submit import Submit
@@ -107,8 +108,9 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         await _in_background(
             opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
         )
-        runner = web.AppRunner(
+        runner = Runner(
             app,
+            idle_seconds=settings.idle_seconds,
             access_log_class=AccessLog,
             access_log=logging.getLogger("gateway.access"),
             handle_signals=False,

@@ -9,20 +9,14 @@ from aiohttp.typedefs import Middleware
 from pydantic import BaseModel, ValidationError
 
 from gateway.auth import OWNER, Operator
+from gateway.encoding import refuse_encoded
+from gateway.expect import go_on, put_off
+from gateway.headers import secure
 from gateway.measure import measure
 from gateway.problems import INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
 from gateway.routes import BODY, QUERY, ROUTES, Route
 
 LONGEST_JSON = 256 * 1024
-
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
 
 
 def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Application:
@@ -46,7 +40,9 @@ def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Appl
     app = web.Application(middlewares=[measure, answer_problems, _door(operator)], client_max_size=LONGEST_JSON)
     app.on_response_prepare.append(_secure)
     for route in ROUTES:
-        app.router.add_route(route.method, route.path, _validated(route, handlers[route.operation]))
+        app.router.add_route(
+            route.method, route.path, _validated(route, handlers[route.operation]), expect_handler=put_off
+        )
     return app
 
 
@@ -76,6 +72,8 @@ def _from_here(request: web.Request) -> bool:
 
 def _validated(route: Route, handler: Handler) -> Handler:
     async def validate(request: web.Request) -> web.StreamResponse:
+        if route.upload or route.body is not None:
+            refuse_encoded(request)
         if route.query is not None and not route.upload:
             request[QUERY] = _query(request, route.query)
         if route.body is not None:
@@ -92,19 +90,20 @@ def _query(request: web.Request, model: type[BaseModel]) -> BaseModel:
     try:
         return model.model_validate(dict(request.query))
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, model) from None
 
 
 async def _body(request: web.Request, model: type[BaseModel]) -> BaseModel:
+    if (request.content_length or 0) > LONGEST_JSON:
+        raise web.HTTPRequestEntityTooLarge(max_size=LONGEST_JSON, actual_size=request.content_length or 0)
+    await go_on(request)
     try:
         return model.model_validate(json.loads(await request.read()))
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, model) from None
     except (ValueError, RecursionError):
         raise Problem(MALFORMED, "The body is not JSON.") from None
 
 
 async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
-    response.headers["Server"] = "scribewire"
+    secure(response)

@@ -47,7 +47,9 @@ class Operator:
         The key comes as ``Authorization: Bearer KEY`` or ``Token KEY``, or as ``x-api-key: KEY``.
         """
         # Digests are compared, so that the time taken says nothing of the key, not even its length.
-        if hmac.compare_digest(sha256(_presented(request).encode()).digest(), self._digest):
+        # A header need not be UTF-8: what is not comes as surrogates, which only this way become bytes again.
+        presented = _presented(request).encode(errors="surrogateescape")
+        if hmac.compare_digest(sha256(presented).digest(), self._digest):
             return OPERATOR
         raise Problem(
             UNAUTHORIZED,

@@ -1,6 +1,7 @@
 """What an Idempotency-Key stands for: its first request, kept beside the bytes, so that it holds without Postgres."""
 
 import re
+from collections.abc import Sequence
 from uuid import UUID
 
 from common import layout
@@ -11,11 +12,19 @@ from gateway.problems import INVALID, KEY_REUSED, Problem, unavailable
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def idempotency_key(header: str | None) -> str | None:
-    """The key a client sent, or None; a 422 problem when it is not 1 to 255 visible ASCII characters."""
-    if header is None or _KEY.fullmatch(header):
-        return header
-    message = "must be 1 to 255 visible ASCII characters"
+def idempotency_key(headers: Sequence[str]) -> str | None:
+    """The key a client sent, or None; a 422 problem when it is not one of 1 to 255 visible ASCII characters.
+
+    Parameters
+    ----------
+    headers
+        The values of every ``Idempotency-Key`` header of the request.
+    """
+    if not headers:
+        return None
+    if len(headers) == 1 and _KEY.fullmatch(headers[0]):
+        return headers[0]
+    message = "must be 1 to 255 visible ASCII characters" if len(headers) == 1 else "must be given once"
     raise Problem(INVALID, f"Idempotency-Key {message}.", errors=[("Idempotency-Key", message)])
 
 

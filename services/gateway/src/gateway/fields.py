@@ -47,4 +47,4 @@ def job_options(fields: Iterable[tuple[str, str]]) -> JobOptions:
     try:
         return JobOptions.model_validate(values | lists)
     except ValidationError as error:
-        raise invalid(error) from None
+        raise invalid(error, JobOptions) from None

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import unquote
@@ -10,10 +11,14 @@ import aiohttp
 from aiohttp import web
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from gateway.problems import MALFORMED, NO_FILE, STALLED, TOO_LARGE, Problem
+from gateway.expect import go_on
+from gateway.problems import INVALID, MALFORMED, NO_FILE, STALLED, TOO_LARGE, Problem
 
 LONGEST_FIELD = 16 * 1024
 MOST_PARTS = 400
+SLOWEST = 256
+"""Bytes per second, over the time of a stall, below which an upload is given up: slower than any speech codec."""
+
 MULTIPART_ROOM = 1024 * 1024
 """Bytes a multipart body may have beside its file: boundaries, heads, fields, preamble."""
 
@@ -66,9 +71,12 @@ def pieces(request: web.Request, *, stall: float, limit: int) -> AsyncIterator[P
 
 
 async def _chunks(request: web.Request, *, stall: float, limit: int) -> AsyncIterator[bytes]:
+    await go_on(request)
     incoming = request.content.iter_any()
-    received = 0
+    received = lately = 0
+    waited = 0.0
     while True:
+        begun = time.monotonic()
         try:
             async with asyncio.timeout(stall):
                 chunk = await anext(incoming, b"")
@@ -78,7 +86,12 @@ async def _chunks(request: web.Request, *, stall: float, limit: int) -> AsyncIte
             raise Problem(MALFORMED, "The body ended early or is not encoded as its head says.") from error
         if not chunk:
             return
-        received += len(chunk)
+        received, lately = received + len(chunk), lately + len(chunk)
+        waited += time.monotonic() - begun  # For the client only: a slow store of ours is not its fault.
+        if waited >= stall:
+            if lately < SLOWEST * waited:
+                raise Problem(STALLED, f"Less than {SLOWEST} bytes came in a second.", headers={"Connection": "close"})
+            lately, waited = 0, 0.0
         if received > limit:
             raise Problem(TOO_LARGE, "The body is larger than a file may be.")
         yield chunk
@@ -121,16 +134,21 @@ async def _multipart(chunks: AsyncIterator[bytes], boundary: str) -> AsyncIterat
                         )
         parser.close()
     except MultipartError as error:
-        raise Problem(MALFORMED, f"The multipart body is broken: {error}.") from error
+        # The first argument is for people, any other is Python's.
+        raise Problem(MALFORMED, f"The multipart body is broken: {error.args[0]}.") from error
     except UnicodeDecodeError as error:
         raise Problem(MALFORMED, f"The field '{name[:100]}' is not UTF-8.") from error
 
 
 def _file_head(segment: MultipartSegment) -> FileHead | None:
     filename = _encoded_filename(segment) or segment.filename
-    if filename is None and segment.name != "file":
+    if segment.name == "file":
+        return FileHead(filename, segment.content_type)
+    if filename is None:
         return None
-    return FileHead(filename, segment.content_type)
+    name = (segment.name or "")[:100]
+    message = "is a file, and the file is the part named 'file'"
+    raise Problem(INVALID, f"The part '{name}' {message}.", errors=[(name or "body", message)])
 
 
 def _encoded_filename(segment: MultipartSegment) -> str | None:

@@ -1,22 +1,26 @@
 """Finding a job for its owner: the recorded row, or what this gateway accepted a moment ago."""
 
+import re
 from uuid import UUID
 
 from aiohttp import web
-from common.bus.control import ControlLog
 
+from common.bus.control import ControlLog
 from gateway.accepted import Accepted
 from gateway.auth import owner_of
 from gateway.problems import NOT_FOUND, Problem
 from gateway.store import JobRow, Store, StoreUnavailable
 
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
+
 
 def path_id(request: web.Request) -> UUID:
     """The id in the path; something that is no id is not found."""
-    try:
-        return UUID(request.match_info["id"])
-    except ValueError:
-        raise Problem(NOT_FOUND, "Nothing has this id.") from None
+    text = request.match_info["id"]
+    # UUID() reads much more than ids as they are written: no dashes, braces, urn:uuid:, digits of other scripts.
+    if not _ID.fullmatch(text):
+        raise Problem(NOT_FOUND, "Nothing has this id.")
+    return UUID(text)
 
 
 class Jobs:

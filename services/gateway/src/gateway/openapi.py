@@ -22,6 +22,7 @@ _TITLES = {
     408: "The upload fell silent.",
     409: "Not in this state.",
     413: "Too large.",
+    415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }

@@ -7,11 +7,12 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from common.bus.producer import BusUnavailable
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.blobs import BlobsUnavailable
+from common.bus.producer import BusUnavailable
 from gateway.store import StoreUnavailable
+from gateway.words import in_words
 
 log = structlog.get_logger(__name__)
 
@@ -39,11 +40,15 @@ JOB_FAILED = Kind("job-failed", 409, "The job has no result")
 ALREADY_ENDED = Kind("already-ended", 409, "The job has already ended")
 JOB_DELETED = Kind("job-deleted", 409, "The job was deleted")
 TOO_LARGE = Kind("too-large", 413, "The upload is too large")
+ADDRESS_TOO_LONG = Kind("address-too-long", 414, "The address is too long")
+UNSUPPORTED_ENCODING = Kind("unsupported-encoding", 415, "The body is encoded in a way that is not read here")
+EXPECTATION_FAILED = Kind("expectation-failed", 417, "This is not what a client can expect")
 INVALID = Kind("invalid-request", 422, "The request is not valid")
 NO_FILE = Kind("no-file", 422, "The request has no file")
 EMPTY_FILE = Kind("empty-file", 422, "The file is empty")
 UNSUPPORTED = Kind("unsupported", 422, "No engine can do this")
 KEY_REUSED = Kind("idempotency-key-reused", 422, "The Idempotency-Key belongs to another request")
+HEADERS_TOO_LARGE = Kind("headers-too-large", 431, "The headers are too large")
 INTERNAL = Kind("internal", 500, "Something went wrong on our side")
 UNAVAILABLE = Kind("unavailable", 503, "Please try again shortly")
 
@@ -116,9 +121,9 @@ class Problem(Exception):  # noqa: N818 - named as the RFC names it
         )
 
 
-def invalid(error: ValidationError) -> Problem:
-    """The problem that names every field a pydantic model refused."""
-    errors = [(".".join(str(part) for part in item["loc"]) or "body", item["msg"]) for item in error.errors()]
+def invalid(error: ValidationError, model: type[BaseModel]) -> Problem:
+    """The problem that names every field of a request that a pydantic model refused."""
+    errors = [(".".join(str(part) for part in item["loc"]) or "body", in_words(item, model)) for item in error.errors()]
     named = ", ".join(sorted({field.split(".", maxsplit=1)[0] for field, _ in errors}))
     return Problem(INVALID, f"Not valid: {named}.", errors=errors)
 
@@ -128,13 +133,16 @@ def unavailable(detail: str) -> Problem:
     return Problem(UNAVAILABLE, detail, headers=RETRY_AFTER)
 
 
-def _of_http(error: web.HTTPException) -> Problem:
+def of_http(error: web.HTTPException) -> Problem:
+    """The problem for an error that aiohttp itself found."""
     if error.status == 405:
         return Problem(METHOD_NOT_ALLOWED, "See /openapi.json.", headers={"Allow": error.headers.get("Allow", "")})
     if error.status == 413:
         return Problem(TOO_LARGE, "The body is larger than this address takes.")
     if error.status == 404:
         return Problem(NOT_FOUND, "Nothing is found at this address; see /openapi.json.")
+    if error.status == 417:
+        return Problem(EXPECTATION_FAILED, "Expect may only be 100-continue.")
     return Problem(MALFORMED, "The request cannot be understood.")
 
 
@@ -146,7 +154,7 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     except Problem as problem:
         return problem.response()
     except web.HTTPException as error:
-        return _of_http(error).response()
+        return of_http(error).response()
     except BlobsUnavailable:
         log.warning("blobs_unavailable", path=request.path)
         return unavailable("The store of files is full or away; nothing was kept of this request.").response()

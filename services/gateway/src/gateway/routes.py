@@ -90,7 +90,7 @@ ROUTES: tuple[Route, ...] = (
             "X-Filename": "Name of the file, percent-encoded, when the body is the file.",
         },
         answers={202: Answer("The job.", Job, headers={"Location": "Address of the job."})},
-        problems=(400, 408, 409, 413, 422, 503),
+        problems=(400, 408, 409, 413, 415, 422, 503),
     ),
     Route(
         operation="list_jobs",
@@ -117,8 +117,9 @@ ROUTES: tuple[Route, ...] = (
         description=(
             "Server-sent events. The `data` of each is the whole job; `event` is `progress`, or `completed`, `failed`, "
             "`cancelled` or `deleted` for the last one, after which the stream ends. The first event says how the job "
-            "is now. `id` is the state's rank and the fraction, such as `2-0.5000`; a client that comes back with "
-            "`Last-Event-ID` is never sent back behind it, and gets 204 when it has seen the end."
+            "is now, unless the client has seen just that. `id` is the state's rank and the fraction, such as "
+            "`2-0.5000`; a client that comes back with `Last-Event-ID` is never sent back behind it, and gets 204 when "
+            "it has seen the end."
         ),
         headers={"Last-Event-ID": "The `id` of the last event seen."},
         answers={
@@ -171,7 +172,7 @@ ROUTES: tuple[Route, ...] = (
         description="Signed as Standard Webhooks says, with the secret of the answer, which is shown this once.",
         body=NewWebhook,
         answers={201: Answer("The address with its secret.", WebhookCreated)},
-        problems=(400, 413, 422, 503),
+        problems=(400, 413, 415, 422, 503),
     ),
     Route(
         operation="list_webhooks",

@@ -29,6 +29,9 @@ class GatewaySettings(CommonSettings):
         description="Largest upload, in units of 1,048,576 bytes.",
     )
     upload_stall_seconds: float = Field(default=60.0, gt=0, description="Silence after which an upload is given up.")
+    idle_seconds: float = Field(
+        default=75.0, gt=0, description="Longest wait for the whole head of a request, also of the next one."
+    )
     publish_seconds: float = Field(default=10.0, gt=0, description="Longest wait for Kafka to acknowledge an event.")
     store_seconds: float = Field(default=3.0, gt=0, description="Longest wait for an answer of PostgreSQL.")
     delete_seconds: float = Field(default=5.0, gt=0, description="Longest wait of DELETE for the erasure to be done.")

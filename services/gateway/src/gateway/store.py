@@ -86,8 +86,13 @@ class Store:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
         try:
-            async with asyncio.timeout(self._seconds), self._pool.acquire() as connection:
-                yield connection
+            async with asyncio.timeout(self._seconds) as limit, self._pool.acquire() as connection:
+                # A frozen server answers no cancel request either, for which asyncpg would wait: hang up instead.
+                hang_up = asyncio.get_running_loop().call_at(limit.when() or 0.0, connection.terminate)
+                try:
+                    yield connection
+                finally:
+                    hang_up.cancel()
         except AWAY as error:
             raise StoreUnavailable from error
 

@@ -24,7 +24,7 @@ from gateway.form import MULTIPART_ROOM, pieces
 from gateway.intake import Intake
 from gateway.measure import UPLOADED
 from gateway.models import Job
-from gateway.problems import JOB_DELETED, TOO_LARGE, UNSUPPORTED, Problem
+from gateway.problems import INVALID, JOB_DELETED, TOO_LARGE, UNSUPPORTED, Problem
 from gateway.settings import GatewaySettings
 from gateway.store import Store, StoreUnavailable
 
@@ -60,7 +60,7 @@ class Submit:
     async def __call__(self, request: web.Request) -> web.Response:
         """Answer 202 with the job, also when the same key brings the same request again."""
         owner = owner_of(request)
-        key = idempotency_key(request.headers.get("Idempotency-Key"))
+        key = idempotency_key(request.headers.getall("Idempotency-Key", ()))
         job_id = ids.job_id(owner, key)
         if key is not None and self._control.deleted(job_id):
             raise Problem(JOB_DELETED, "The job of this Idempotency-Key was deleted; use a new key.")
@@ -119,7 +119,11 @@ class Submit:
             public_url("callback_url", options.callback_url, allow_private=self._settings.webhook_allow_private)
         try:
             plan = catalogue.choose(options, self._engines)
+            catalogue.check_translator(options, self._engines)
             for language in options.translate:
+                if language.lower() in {options.language.lower(), catalogue.primary(options.language)}:
+                    message = f"the recording is already in {options.language}"
+                    raise Problem(INVALID, f"translate: {message}.", errors=[("translate", message)])
                 catalogue.choose_translator(language, options.language, options, self._engines)
         except catalogue.Unsupported as error:
             raise Problem(UNSUPPORTED, error.message, errors=[(error.field, error.message)]) from None

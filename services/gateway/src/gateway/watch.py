@@ -13,6 +13,8 @@ from gateway.progress import END_RANK, Position, advance, at_least
 from gateway.settings import GatewaySettings
 from gateway.store import StoreUnavailable
 
+HEARTBEAT = b": heartbeat\n\n"
+
 
 class Watch:
     """Streams a job's states: the recorded one first, then live, never backwards, until the job has ended."""
@@ -33,17 +35,20 @@ class Watch:
             stream = _stream()
             await stream.prepare(request)
             try:
-                await self._follow(request, stream, listener, at_least(job, seen))
+                await self._follow(request, stream, listener, at_least(job, seen), seen)
             except ConnectionError:
                 pass  # The client went away; there is nobody to tell.
             return stream
 
-    async def _follow(self, request: web.Request, stream: web.StreamResponse, listener: Listener, job: Job) -> None:
-        await stream.write(_message(job))
+    async def _follow(
+        self, request: web.Request, stream: web.StreamResponse, listener: Listener, job: Job, seen: Position
+    ) -> None:
+        # Who comes back has the state it saw last; a comment says that the stream is open.
+        await stream.write(HEARTBEAT if Position.of(job) == seen else _message(job))
         while job.status not in ENDED and not self._live.closed:
             events = await listener.take(self._settings.heartbeat_seconds)
             if not events:
-                await stream.write(b": heartbeat\n\n")
+                await stream.write(HEARTBEAT)
             if any(isinstance(event, JobControl) and event.action == "delete" for event in events):
                 await stream.write(_deleted(job.id))
                 return

@@ -126,13 +126,21 @@ class Courier:
                 reason = delivery.gone
                 await self._note(lambda: self._queue.given_up(delivery, reason))
                 return
-            outcome = await self._sender.send(delivery)
+            outcome = await self._sent(delivery)
             self._learn(delivery.destination, answered=outcome.status is not None)
             await self._judge(delivery, outcome)
         finally:
             self._busy[delivery.destination] -= 1
             if not self._busy[delivery.destination]:
                 del self._busy[delivery.destination]
+
+    async def _sent(self, delivery: Delivery) -> Outcome:
+        try:
+            return await self._sender.send(delivery)
+        except Exception:
+            # It counts as an attempt all the same: one that is not counted would be made for ever.
+            log.exception("a webhook attempt broke", delivery=str(delivery.id))
+            return Outcome(None, "the attempt broke on our side")
 
     async def _judge(self, delivery: Delivery, outcome: Outcome) -> None:
         wait = next_wait(delivery.attempts + 1, outcome.retry_after)

@@ -2,12 +2,12 @@
 
 import asyncio
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 import aiohttp
 from standardwebhooks.webhooks import Webhook
 
 from common.guard import Refused
+from common.retry_after import retry_after
 from notifier.ports import Delivery, Outcome
 
 
@@ -56,7 +56,7 @@ class HttpSender:
         if 200 <= status < 300:
             return Outcome(status)
         error_text = f"a redirect ({status}) is not followed" if 300 <= status < 400 else f"answered {status}"
-        return Outcome(status, error_text, _seconds_asked(asked))
+        return Outcome(status, error_text, retry_after(asked))
 
 
 def _signed(delivery: Delivery, secret: str) -> dict[str, str]:
@@ -69,16 +69,3 @@ def _signed(delivery: Delivery, secret: str) -> dict[str, str]:
         "webhook-timestamp": str(int(at.timestamp())),
         "webhook-signature": Webhook(secret).sign(message, at, delivery.body),
     }
-
-
-def _seconds_asked(header: str | None) -> float | None:
-    """Retry-After in seconds, from either of its two forms; None for anything else."""
-    if not header:
-        return None
-    if header.strip().isdecimal():
-        return float(header)
-    try:
-        at = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())

@@ -6,13 +6,14 @@ from contextlib import suppress
 
 from common import layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
+from common.blobs.away import store_away
 from common.bus import Context, Outputs
-from common.errors import Permanent, Transient
+from common.errors import Permanent
 from common.events import BlobRef, SegmentReady, StageProgress, UploadReceived
 from common.manifest import Manifest
 from transcoder.cut import Cutter
 from transcoder.ports import Decoder, Decoding
-from transcoder.shelf import Shelf
+from transcoder.segments import SegmentWriter
 
 PROGRESS_SECONDS = 1.0
 """Least time between two progress events of a job, first and last excepted."""
@@ -64,40 +65,42 @@ class Transcode:
         except BlobNotFound as error:
             raise Permanent("source_missing", "The uploaded file is no longer there.") from error
         except (BlobsUnavailable, OSError) as error:
-            raise Transient("The store is not available.", code="storage_unavailable") from error
+            raise store_away() from error
         await context.publish(_finished(event, manifest))
         return _segments(event, manifest)
 
     async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
         await context.publish(_progress(event, 0.0))
-        shelf = Shelf(self._blobs, event.owner, event.job_id)
+        writer = SegmentWriter(self._blobs, event.owner, event.job_id)
         try:
             async with self._blobs.local(event.source.name) as source, self._decoder.open(source) as decoding:
-                await self._store(decoding, shelf, event, context)
-                return _manifest(event, decoding, shelf)
+                await self._store(decoding, writer, event, context)
+                return _manifest(event, decoding, writer)
         except (Permanent, _Cancelled):
             with suppress(BlobsUnavailable):
-                await shelf.discard()
+                await writer.discard()
             raise
         finally:
-            shelf.close()
+            writer.close()
 
-    async def _store(self, decoding: Decoding, shelf: Shelf, event: UploadReceived, context: Context) -> None:
+    async def _store(self, decoding: Decoding, writer: SegmentWriter, event: UploadReceived, context: Context) -> None:
         cutter = Cutter(event.plan.max_seconds)
         told = self._clock()
         async for pcm in decoding.pcm():
             if context.cancelled():
                 raise _Cancelled
             for piece, cut_follows in cutter.feed(pcm):
-                await shelf.add(piece)
+                await writer.add(piece)
                 if cut_follows:
-                    await shelf.cut()
+                    await writer.cut()
             if self._clock() - told >= PROGRESS_SECONDS:
                 told = self._clock()
-                await context.publish(_under_way(event, decoding, shelf.seconds))
+                await context.publish(_under_way(event, decoding, writer.seconds))
         for piece, _ in cutter.finish():
-            await shelf.add(piece)
-            await shelf.cut()
+            await writer.add(piece)
+            await writer.cut()
+        if context.cancelled():  # what is erased meanwhile must not come back
+            raise _Cancelled
 
 
 def _progress(event: UploadReceived, fraction: float) -> StageProgress:
@@ -124,18 +127,16 @@ def _finished(event: UploadReceived, manifest: Manifest) -> StageProgress:
     return _progress(event, 1.0).model_copy(update=update)
 
 
-def _manifest(event: UploadReceived, decoding: Decoding, shelf: Shelf) -> Manifest:
+def _manifest(event: UploadReceived, decoding: Decoding, writer: SegmentWriter) -> Manifest:
     media = dict(decoding.media.facts())
-    if decoding.cut_short:
-        known = decoding.media.duration is not None and not decoding.media.estimated
-        announced = f" of {decoding.media.duration:.1f}" if known else ""
-        media["note"] = f"The audio ends early, after {shelf.seconds:.1f}{announced} seconds"
+    if decoding.damaged:
+        media["note"] = "Some of the file is damaged and could not be read"
     return Manifest(
-        duration=shelf.seconds,
+        duration=writer.seconds,
         media=media,
         provider=event.plan.provider,
         options=event.options,
-        pieces=tuple(shelf.pieces),
+        pieces=tuple(writer.pieces),
     )
 
 

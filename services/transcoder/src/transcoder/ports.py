@@ -47,8 +47,8 @@ class Decoding(Protocol):
         ...
 
     @property
-    def cut_short(self) -> bool:
-        """After the last sample: whether the file ended before it should have."""
+    def damaged(self) -> bool:
+        """After the last sample: whether some of the file could not be read, though its end was reached."""
         ...
 
     def pcm(self) -> AsyncIterator[bytes]:

@@ -1,10 +1,10 @@
 """A WAV file while it grows: in memory as long as it is small, then in a temporary file."""
 
-import asyncio
 import struct
 import tempfile
 from collections.abc import AsyncIterator
 
+from common.blobs.threads import in_thread
 from transcoder.ports import RATE, SAMPLE_BYTES
 
 IN_MEMORY = 16 * 1024 * 1024
@@ -32,7 +32,7 @@ class Spool:
         """Append samples; off the event loop once a disk is involved."""
         self.size += len(pcm)
         if self.size > self._in_memory:
-            await asyncio.to_thread(self._file.write, pcm)
+            await in_thread(self._file.write, pcm)
         else:
             self._file.write(pcm)
 
@@ -40,7 +40,7 @@ class Spool:
         """Iterate over the WAV file with all samples so far."""
         yield _header(self.size)
         self._file.seek(0)
-        while block := await asyncio.to_thread(self._file.read, _READ):
+        while block := await in_thread(self._file.read, _READ):
             yield block
 
     def clear(self) -> None:

@@ -6,6 +6,8 @@ from uuid import uuid5
 
 from common import ids, layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
+from common.blobs.away import store_away
+from common.blobs.patient import PAUSES, write_patiently
 from common.bus.stage import Context
 from common.catalogue import Engine, Unsupported
 from common.errors import Permanent, Transient
@@ -54,7 +56,7 @@ class Recognise:
         *,
         blobs: Blobs,
         recognisers: Mapping[str, Recogniser],
-        store_again: Sequence[float] = (0.2, 0.5, 1.0, 2.0, 5.0),
+        store_again: Sequence[float] = PAUSES,
     ) -> None:
         self._blobs = blobs
         self._recognisers = recognisers
@@ -68,8 +70,8 @@ class Recognise:
             if await self._blobs.stat(name) is None and not await self._recognise(event, context, name):
                 return []
             result = SegmentResult.model_validate_json(await read_all(self._blobs, name))
-        except BlobsUnavailable as down:
-            raise _store_down() from down
+        except (BlobsUnavailable, OSError) as down:
+            raise store_away() from down
         except BlobNotFound as gone:
             if context.cancelled():
                 return []
@@ -83,6 +85,8 @@ class Recognise:
         async with self._slots[event.provider]:
             if context.cancelled():
                 return False
+            if event.index == 0:  # the assembler reports from the first result on; until then this says what happens
+                await context.publish(_progress(event, 0))
             async with self._blobs.local(event.audio.name) as audio:
                 try:
                     heard = await recogniser.recognise(audio, options=event.options, duration=event.end - event.start)
@@ -91,22 +95,9 @@ class Recognise:
         if context.cancelled():
             return False
         result = rebase(heard, event, recogniser.engine, at=now())
-        await self._keep(name, result.model_dump_json().encode())
+        # Whoever stored one first is right; a late second one is dropped.
+        await write_patiently(self._blobs, name, result.model_dump_json().encode(), pauses=self._store_again)
         return True
-
-    async def _keep(self, name: str, result: bytes) -> None:
-        """Store a result; whoever stored one first is right, a late second one is dropped.
-
-        It is paid for, so a store that is down for a moment is given time before the work is lost.
-        """
-        for pause in self._store_again:
-            try:
-                await self._blobs.write(name, result)
-            except BlobsUnavailable:
-                await asyncio.sleep(pause)
-            else:
-                return
-        await self._blobs.write(name, result)
 
 
 class Assemble:
@@ -131,7 +122,7 @@ class Assemble:
             manifest = await self._manifest(event)
             transcript = await self._transcript(event, manifest)
         except BlobsUnavailable as down:
-            raise _store_down() from down
+            raise store_away() from down
         except BlobNotFound as gone:
             if context.cancelled():
                 return []
@@ -229,7 +220,7 @@ def _usage(event: SegmentReady, result: SegmentResult) -> UsageRecorded:
     )
 
 
-def _progress(event: SegmentTranscribed, done: int) -> StageProgress:
+def _progress(event: SegmentReady | SegmentTranscribed, done: int) -> StageProgress:
     return StageProgress(
         job_id=event.job_id,
         owner=event.owner,
@@ -239,7 +230,3 @@ def _progress(event: SegmentTranscribed, done: int) -> StageProgress:
         fraction=min(1.0, done / event.count),
         detail=f"{done} of {event.count} segments",
     )
-
-
-def _store_down() -> Transient:
-    return Transient("The blob store is not available.", code="storage_unavailable")

@@ -32,10 +32,11 @@ async def build() -> AsyncIterator[Service]:
                 api_key=keys.openai_api_key.get_secret_value(),
                 base_url=keys.openai_base_url,
                 max_retries=0,
-                timeout=settings.provider_seconds,
             )
             await stack.enter_async_context(client)
-            translators.append(OpenAI(client=client, model=settings.translation_model))
+            translators.append(
+                OpenAI(client=client, model=settings.translation_model, seconds=settings.provider_seconds)
+            )
         apertium = await Apertium.installed(settings.apertium, seconds=settings.apertium_seconds)
         if apertium is not None:
             translators.append(apertium)

@@ -1,5 +1,6 @@
 """Translations as they are stored: the whole, and the parts of a long one."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import TypeVar
@@ -7,7 +8,8 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict
 
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
-from common.errors import Transient
+from common.blobs.away import store_away
+from common.blobs.patient import PAUSES, write_patiently
 from common.events import now
 
 M = TypeVar("M", bound=BaseModel)
@@ -30,10 +32,19 @@ def fingerprint(*asked: str) -> str:
 
 
 class Results:
-    """Reads and writes results; the store being away is `Transient`."""
+    """Reads and writes results; the store being away is `Transient`.
 
-    def __init__(self, blobs: Blobs) -> None:
+    Parameters
+    ----------
+    blobs
+        Where they are.
+    store_again
+        Seconds to wait between attempts to store a result that was paid for.
+    """
+
+    def __init__(self, blobs: Blobs, *, store_again: Sequence[float] = PAUSES) -> None:
         self._blobs = blobs
+        self._store_again = store_again
 
     async def find(self, name: str, model: type[M]) -> M | None:
         """A stored result, or None when there is none."""
@@ -42,15 +53,16 @@ class Results:
         except BlobNotFound:
             return None
         except BlobsUnavailable as error:
-            raise _away() from error
+            raise store_away() from error
 
     async def keep(self, name: str, result: M) -> M:
         """Store a result unless one is there; return the one that is there now."""
         try:
-            if await self._blobs.write(name, result.model_dump_json().encode()):
+            data = result.model_dump_json().encode()
+            if await write_patiently(self._blobs, name, data, pauses=self._store_again):
                 return result
         except BlobsUnavailable as error:
-            raise _away() from error
+            raise store_away() from error
         return await self.find(name, type(result)) or result
 
     async def when(self, name: str) -> datetime:
@@ -58,9 +70,5 @@ class Results:
         try:
             info = await self._blobs.stat(name)
         except BlobsUnavailable as error:
-            raise _away() from error
+            raise store_away() from error
         return info.modified if info else now()
-
-
-def _away() -> Transient:
-    return Transient("The file store does not answer.", code="store_unavailable")

@@ -125,7 +125,8 @@ class AzureBlobs:
             raise ValueError(msg)
         removed = 0
         async for blob in self.list(prefix):
-            removed += await self._delete(blob.name)
+            with unavailable_on_azure_error():
+                removed += await self._delete(blob.name)
         return removed
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """Blobs in a folder: each is a file that appears whole under its name, by a hard link that cannot overwrite."""
 
+import errno
 import os
 import stat
 import time
@@ -40,6 +41,7 @@ class FolderBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._place: tuple[int, int] | None = None
 
     async def write(self, name: Name, chunks: Chunks | bytes) -> bool:
         """Store the bytes under a name if nothing is there; see `common.blobs.Blobs.write`."""
@@ -136,11 +138,22 @@ class FolderBlobs:
     def _path(self, name: Name) -> Path:
         return self._root / check_name(name if isinstance(name, str) else name())
 
+    def _present(self) -> None:
+        """Raise `OSError` unless the folder is the one it was: what lies in a folder that is away is not gone."""
+        found = self._root.stat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        place = (found.st_dev, found.st_ino)
+        if self._place is None:
+            self._place = place
+        elif place != self._place:
+            raise OSError(errno.ESTALE, "another folder stands in its place; restart if that is meant")
+
     def _open(self, opened: ExitStack, name: str, start: int) -> tuple[FileIO, bytes]:
         try:
             file = opened.enter_context((self._root / name).open("rb", buffering=0))
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            self._root.stat()
+            self._present()
             raise BlobNotFound(name) from None
         file.seek(start)
         return file, file.read(BLOCK)
@@ -149,11 +162,11 @@ class FolderBlobs:
         try:
             return _info(name, (self._root / name).stat())
         except (FileNotFoundError, NotADirectoryError):
-            self._root.stat()
+            self._present()
             return None
 
     def _walk(self, prefix: str) -> Iterator[BlobInfo]:
-        self._root.stat()
+        self._present()
         folders = [prefix.rpartition("/")[0]]
         while folders:
             folder = folders.pop()

@@ -102,7 +102,11 @@ class Failures:
         if failure.permanent or number >= self._limit:
             await self.give_up(record, event, failure, traceparent)
             return "dead"
-        await self._retry(record, number, failure)
+        try:
+            await self._retry(record, number, failure)
+        except MessageSizeTooLargeError:
+            await self.give_up(record, event, failure, traceparent)
+            return "dead"
         return "retried"
 
     async def give_up(self, record: Record, event: Event, failure: Failure, traceparent: bytes | None = None) -> None:

@@ -58,7 +58,7 @@ class Log:
                 *self._topics,
                 bootstrap_servers=self._bootstrap,
                 enable_auto_commit=False,
-                auto_offset_reset="earliest",
+                auto_offset_reset="earliest" if self._from_start else "latest",
             )
             try:
                 await consumer.start()
@@ -111,10 +111,9 @@ class Log:
         missing = set(self._topics) - {partition.topic for partition in self._partitions}
         if missing:
             raise UnknownTopicOrPartitionError(", ".join(sorted(missing)))
-        if self._from_start:
-            await consumer.seek_to_beginning(*self._partitions)
-        else:
-            await consumer.seek_to_end(*self._partitions)
+        for partition in self._partitions:
+            # Asking takes the position; without it "now" would be whenever the first fetch gets there.
+            await consumer.position(partition)
 
     def _opened(self) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -8,17 +8,21 @@ from zlib import crc32
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
+from aiokafka.errors import KafkaError, KafkaTimeoutError, MessageSizeTooLargeError, UnknownTopicOrPartitionError
 
 from common.bus import trace
 from common.bus.crew import close, dismiss
 from common.envelope import body, headers
+from common.errors import Permanent
 from common.events import Event
 
 log = structlog.get_logger(__name__)
 
 MAX_RECORD_BYTES = 2 * 1024 * 1024 - 4096
 """Largest record sent, a little under the brokers' ``message.max.bytes``."""
+
+MAX_EVENT_BYTES = MAX_RECORD_BYTES - 64 * 1024
+"""Largest body of an event: leaves room for its headers, and for what a retry or a dead letter adds to them."""
 
 _BACKOFF = (0.1, 5.0)
 
@@ -81,8 +85,8 @@ class Producer:
         client, self._client = self._client, None
         if client is not None:
             await close("the producer", client.stop(), grace)
-        if self._old:
-            await asyncio.gather(*self._old, return_exceptions=True)
+        await dismiss(*self._old)
+        self._up.set()
 
     async def publish(self, event: Event, *, timeout: float | None = None) -> None:
         """Publish an event and return when the broker has acknowledged it.
@@ -105,9 +109,18 @@ class Producer:
         await self.deliver(Outgoing(topic, key.encode(), None, []))
 
     def outgoing(self, event: Event, traceparent: bytes | None = None) -> Outgoing:
-        """An event as a record, in the caller's trace or at the root of a new one."""
+        """An event as a record, in the caller's trace or at the root of a new one.
+
+        Raises
+        ------
+        Permanent
+            It is too large for a record.
+        """
         attributes = headers(event, service=self._service, traceparent=traceparent or trace.child(None))
-        return Outgoing(event.topic, event.key.encode(), body(event), attributes)
+        value = body(event)
+        if len(value) > MAX_EVENT_BYTES:
+            raise Permanent("too_large", "A result is larger than the platform can pass on.")
+        return Outgoing(event.topic, event.key.encode(), value, attributes)
 
     async def send(self, out: Outgoing) -> asyncio.Future[Any]:
         """Hand a record over; the future is done once it is acknowledged. Fails only through the future."""
@@ -158,28 +171,30 @@ class Producer:
                 raise
             except KafkaError as error:
                 log.warning("publish failed, will try again", topic=out.topic, error=repr(error))
-                if not isinstance(error, UnknownTopicOrPartitionError):
+                if not isinstance(error, UnknownTopicOrPartitionError | KafkaTimeoutError):
                     self._replace(client)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _BACKOFF[1])
             else:
                 return
 
-    def _replace(self, client: AIOKafkaProducer) -> None:
-        # An idempotent client retries by itself whatever can be retried. An error that comes out of it is final for
-        # its sequence numbers, so it is of no more use.
-        if self._client is client:
-            self._client = None
-            self._up.clear()
-            closing = asyncio.create_task(close("the producer", client.stop(), 1.0))
-            self._old.add(closing)
-            closing.add_done_callback(self._old.discard)
-            self._connecting = asyncio.create_task(self._connect())
+    def _replace(self, client: Any) -> None:
+        # An idempotent client retries by itself whatever can be retried. An error that comes out of it is final for the
+        # sequence numbers of that partition, so a new client takes over. The old one keeps what it has until that is
+        # acknowledged or has failed too: whoever waits for it must not wait for ever.
+        if self._client is not client:
+            return
+        self._client = None
+        self._up.clear()
+        closing = asyncio.create_task(_closed(client))
+        self._old.add(closing)
+        closing.add_done_callback(self._old.discard)
+        self._connecting = asyncio.create_task(self._connect())
 
     async def _connect(self) -> None:
         wait = _BACKOFF[0]
         while True:
-            client = AIOKafkaProducer(
+            client: Any = AIOKafkaProducer(
                 bootstrap_servers=self._bootstrap,
                 client_id=f"scribewire-{self._service}",
                 enable_idempotence=True,
@@ -193,7 +208,7 @@ class Producer:
             try:
                 await client.start()
             except BaseException as error:
-                await close("the producer", client.stop(), 1.0)
+                await close("a producer that did not connect", client.stop(), 1.0)
                 if not isinstance(error, KafkaError):
                     raise
                 log.warning("kafka is not reachable, will try again", error=repr(error))
@@ -203,3 +218,7 @@ class Producer:
                 self._client = client
                 self._up.set()
                 return
+
+
+async def _closed(client: Any) -> None:
+    await client.stop()

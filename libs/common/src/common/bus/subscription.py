@@ -67,7 +67,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         room: Callable[[], bool],
         take: Callable[[Record, Prefix[Any]], Taken] = Taken,
         max_records: int = 500,
-        span: int = SPAN,
+        span: int | None = None,
     ) -> None:
         self.topics = tuple(topics)
         self.group = group
@@ -76,7 +76,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._room = room
         self._take = take
         self._max_records = max_records
-        self._span = span
+        self._span = span or SPAN
         self._subscriber: Any = None
         self._prefixes: dict[TopicPartition, Prefix[Taken]] = {}
         self._epoch = 0
@@ -208,6 +208,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
             prefix.take(mark)
             taken.append(mark)
         self._sink(taken)
+        if self.consumer is not None:
+            self._balance(self.consumer)
 
     async def _commit(self, consumer: AIOKafkaConsumer, offsets: dict[TopicPartition, int]) -> None:
         try:
@@ -229,6 +231,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._closed:
             return
         for partition, prefix in self._prefixes.items():
+            if len(prefix) >= self._span:
+                prefix.advance()
             if partition in self._paused:
                 if len(prefix) < self._span // 2:
                     self._paused.discard(partition)

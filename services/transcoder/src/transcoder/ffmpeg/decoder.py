@@ -6,7 +6,7 @@ import signal
 import sys
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TypeVar
@@ -18,6 +18,7 @@ from transcoder.ffmpeg.allowed import CODECS, CONTAINERS
 from transcoder.ffmpeg.causes import ENCRYPTED
 from transcoder.ffmpeg.confine import READ_BYTES, Limits, confined
 from transcoder.ffmpeg.encrypted import is_encrypted_mp4
+from transcoder.ffmpeg.endless import is_endless_wav
 from transcoder.ffmpeg.report import Report
 from transcoder.ports import RATE, SAMPLE_BYTES, Media
 from transcoder.settings import TranscoderSettings
@@ -26,8 +27,6 @@ _Got = TypeVar("_Got")
 
 _log = structlog.get_logger(__name__)
 
-_ENOUGH_SECONDS = 1.0
-"""Audio that makes a damaged file worth transcribing."""
 
 _NOT_RUN = {126, 127}
 """Exit statuses by which the shell says that a program may not be run, or is not there."""
@@ -82,7 +81,9 @@ class FfmpegDecoder:
     @asynccontextmanager
     async def open(self, source: Path) -> AsyncIterator["FfmpegDecoding"]:
         """Begin to decode a local file; see `transcoder.ports.Decoder`."""
-        size, encrypted = await asyncio.to_thread(lambda: (source.stat().st_size, is_encrypted_mp4(source)))
+        size, encrypted, endless = await asyncio.to_thread(
+            lambda: (source.stat().st_size, is_encrypted_mp4(source), is_endless_wav(source))
+        )
         if not size:
             raise Permanent("empty", "The file is empty: it has no bytes.")
         if encrypted:
@@ -90,7 +91,7 @@ class FfmpegDecoder:
         fd = os.open(source, os.O_RDONLY)
         try:
             async with confined(self._command(fd), self._limits, keep=(fd,), uid=self._abilities.uid) as process:
-                decoding = FfmpegDecoding(process, self._settings)
+                decoding = FfmpegDecoding(process, self._settings, endless=endless)
                 try:
                     await decoding.begin()
                     yield decoding
@@ -116,12 +117,12 @@ class FfmpegDecoder:
 class FfmpegDecoding:
     """Implements `transcoder.ports.Decoding` on a running ffmpeg."""
 
-    def __init__(self, process: Process, settings: TranscoderSettings) -> None:
+    def __init__(self, process: Process, settings: TranscoderSettings, *, endless: bool) -> None:
         self._process = process
+        self._endless = endless
         self._settings = settings
         self._report = Report()
         self._bytes = 0
-        self._failed = False
         self._announced = asyncio.Event()
         self._listening = asyncio.create_task(self._listen())
         self._patience = settings.decoder_wall_seconds
@@ -132,10 +133,9 @@ class FfmpegDecoding:
         return self._report.media or Media("unknown", "unknown", 0, 0)
 
     @property
-    def cut_short(self) -> bool:
-        """After the last sample: whether ffmpeg failed, missed an end, or gave much less than the file announces."""
-        announced = 0.0 if self.media.estimated else self.media.duration or 0.0
-        return self._broken_off or self._seconds < announced * 0.98 - 1.0
+    def damaged(self) -> bool:
+        """After the last sample: whether some of the file could not be read."""
+        return self._report.ends_early and not self._endless
 
     async def begin(self) -> None:
         """Wait until ffmpeg has said what the file is."""
@@ -161,19 +161,25 @@ class FfmpegDecoding:
             raise self._report.fatal.permanent()
         if not self._bytes:
             raise self._report.refusal(returncode)
-        self._failed = returncode != 0
-        if self._broken_off and self._seconds < _ENOUGH_SECONDS:
-            raise Permanent("truncated", "The file ends or breaks off before its first second. Send the whole file.")
+        if self._breaks_off(returncode):
+            raise Permanent(
+                "truncated",
+                f"The file breaks off after {self._seconds:.1f} seconds: the upload or recording was cut off. "
+                "Send the whole file.",
+            )
 
     async def stop(self) -> None:
         """Stop listening to the process."""
         self._listening.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._listening
+        await asyncio.wait({self._listening})
+        if not self._listening.cancelled() and (error := self._listening.exception()):
+            raise error
 
-    @property
-    def _broken_off(self) -> bool:
-        return self._failed or self._report.ends_early
+    def _breaks_off(self, returncode: int) -> bool:
+        """Whether the decoder failed, or gave less than the file announces, or missed the end of one that does not."""
+        announced = 0.0 if self.media.estimated else self.media.duration or 0.0
+        missed = self._report.ends_early and not announced and not self._endless
+        return returncode != 0 or missed or self._seconds < announced * 0.98 - 1.0
 
     @property
     def _seconds(self) -> float:

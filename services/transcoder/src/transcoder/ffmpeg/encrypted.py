@@ -1,6 +1,8 @@
 """Sees whether an MP4's tracks are encrypted, which ffmpeg only shows by decoding noise."""
 
+import re
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +12,9 @@ _MOOV_LIMIT = 16 * 1024 * 1024
 _BOXES_LIMIT = 1000
 """Boxes that are stepped over in search of the index."""
 
+_ENTRIES_LIMIT = 16
+"""Sample descriptions of one track that are looked at."""
+
 
 def is_encrypted_mp4(path: Path) -> bool:
     """Whether the file is an MP4 whose index describes encrypted audio (sample entry ``enca``)."""
@@ -17,7 +22,17 @@ def is_encrypted_mp4(path: Path) -> bool:
         if file.read(8)[4:] not in {b"ftyp", b"styp", b"moov", b"free", b"mdat"}:
             return False
         file.seek(0)
-        return b"enca" in _index(file)
+        return b"enca" in _sample_entries(_index(file))
+
+
+def _sample_entries(index: bytes) -> Iterator[bytes]:
+    """What each track holds, by its four letters; the same letters elsewhere, as in a title, do not count."""
+    for found in re.finditer(b"stsd", index):
+        at = found.end() + 4  # behind version and flags: how many there are, then each with its size
+        count, at = int.from_bytes(index[at : at + 4], "big"), at + 4
+        for _ in range(min(count, _ENTRIES_LIMIT)):
+            yield index[at + 4 : at + 8]
+            at += max(8, int.from_bytes(index[at : at + 4], "big"))
 
 
 def _index(file: BinaryIO) -> bytes:

@@ -76,6 +76,8 @@ class Report:
         return NOT_MEDIA.permanent()
 
     def _read(self, tagged: str) -> None:
+        if tagged.startswith(" "):
+            return  # a title or comment goes on, in the words of whoever made the file
         line = re.sub(r"^(\[[^\]]* @ [^\]]*\] )*\[\w+\] ", "", tagged)
         if line.startswith("Output #0,"):
             self.announced = True

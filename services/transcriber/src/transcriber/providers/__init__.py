@@ -45,5 +45,7 @@ class Recogniser(Protocol):
             The engine refuses this audio or these options, and always will.
         Transient
             It is unreachable, overloaded, out of credit or answers nonsense; ``retry_after`` as it asked for.
+        OSError
+            The file cannot be read (any more).
         """
         ...

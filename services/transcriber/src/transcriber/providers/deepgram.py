@@ -10,13 +10,15 @@ from deepgram import AsyncDeepgramClient
 from deepgram.core.api_error import ApiError
 from deepgram.environment import DeepgramClientEnvironment
 
+from common.blobs.threads import in_thread
 from common.catalogue import model_for
 from common.engines import DEEPGRAM, Engine, primary
 from common.errors import StageError
 from common.options import JobOptions
+from common.providers.failures import garbled, refused, too_slow, unreachable
 from common.transcript import Utterance, Word
 from transcriber.providers import Heard
-from transcriber.providers.failures import garbled, refused, time_limit, too_slow, unreachable
+from transcriber.providers.audio_calls import REFUSALS, time_limit
 
 ENDPOINT = "/v1/listen"
 _BLOCK = 256 * 1024
@@ -135,14 +137,11 @@ def _failure(error: ApiError) -> StageError:
         return garbled("Deepgram")
     body = error.body
     said = (body.get("err_msg") or body.get("message") or "") if isinstance(body, dict) else str(body or "")
-    return refused("Deepgram", status, error.headers, str(said))
+    return refused("Deepgram", status, error.headers, said=str(said), codes=REFUSALS)
 
 
 async def _blocks(path: Path) -> AsyncIterator[bytes]:
     # A whole recording can be a gigabyte: it is sent as it is read.
-    file = await asyncio.to_thread(path.open, "rb")
-    try:
-        while block := await asyncio.to_thread(file.read, _BLOCK):
+    with path.open("rb") as file:
+        while block := await in_thread(file.read, _BLOCK):
             yield block
-    finally:
-        file.close()

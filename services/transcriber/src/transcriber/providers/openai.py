@@ -1,7 +1,6 @@
 """OpenAI's transcription by its own SDK, its retries switched off, its three kinds of answer made neutral."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,11 @@ from common.catalogue import model_for
 from common.engines import OPENAI, Engine, Model, primary
 from common.errors import Permanent
 from common.options import JobOptions
+from common.providers.failures import garbled
+from common.providers.openai_calls import openai_call
 from common.transcript import Utterance, Word
 from transcriber.providers import Heard
-from transcriber.providers.failures import garbled, refused, time_limit, too_slow, unreachable
+from transcriber.providers.audio_calls import REFUSALS, time_limit
 
 ENDPOINT = "/audio/transcriptions"
 
@@ -35,28 +36,16 @@ class OpenAI:
     async def recognise(self, audio: Path, *, options: JobOptions, duration: float) -> Heard:
         """Recognise a WAV file; see `transcriber.providers.Recogniser`."""
         model = model_for(self.engine, options)
-        data = await asyncio.to_thread(audio.read_bytes)
-        if self.engine.max_bytes is not None and len(data) > self.engine.max_bytes:
+        size = (await asyncio.to_thread(audio.stat)).st_size
+        if self.engine.max_bytes is not None and size > self.engine.max_bytes:
             msg = f"OpenAI hears at most {self.engine.max_bytes // 32_000 // 60} minutes at once; this is longer."
             raise Permanent("audio_too_large", msg)
+        data = await asyncio.to_thread(audio.read_bytes)
         limit = time_limit(duration)
-        try:
-            async with asyncio.timeout(limit):
-                answer: Any = await self._client.audio.transcriptions.create(
-                    file=("audio.wav", data, "audio/wav"),
-                    model=model.name,
-                    timeout=limit,
-                    **parameters(model, options),
-                )
-        except (TimeoutError, openai.APITimeoutError):
-            raise too_slow("OpenAI", limit) from None
-        except openai.APIStatusError as error:
-            said = error.body.get("message", "") if isinstance(error.body, dict) else ""
-            raise refused("OpenAI", error.status_code, error.response.headers, str(said)) from None
-        except openai.APIConnectionError:
-            raise unreachable("OpenAI") from None
-        except (openai.APIError, json.JSONDecodeError):
-            raise garbled("OpenAI") from None
+        async with openai_call(limit, codes=REFUSALS):
+            answer: Any = await self._client.audio.transcriptions.create(
+                file=("audio.wav", data, "audio/wav"), model=model.name, timeout=limit, **parameters(model, options)
+            )
         try:
             return heard(answer.model_dump(), model=model.name, duration=duration)
         except (KeyError, TypeError, ValueError, AttributeError):

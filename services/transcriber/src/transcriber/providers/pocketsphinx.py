@@ -60,6 +60,8 @@ class Pocketsphinx:
         except WorkerLost as lost:
             msg = "The offline recogniser broke off; it is started afresh."
             raise Transient(msg, code="recogniser_lost") from lost
+        if "unreadable" in answer:
+            raise OSError(answer["unreadable"])
         if "error" in answer:
             raise Permanent("audio_refused", f"The offline recogniser cannot read the audio: {answer['error']}")
         words = tuple(Word(word=w, start=start, end=end, confidence=p) for w, start, end, p in answer["words"])

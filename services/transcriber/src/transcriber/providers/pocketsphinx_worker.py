@@ -115,7 +115,9 @@ def main(parent: int) -> None:
     while (request := read(sys.stdin.buffer)) is not None:
         try:
             write(answers, {"words": decoder(Path(request["audio"]))})
-        except (OSError, EOFError, ValueError, wave.Error) as error:
+        except OSError as error:  # a disk's trouble is not the audio's
+            write(answers, {"unreadable": error.strerror or type(error).__name__})
+        except (EOFError, ValueError, wave.Error) as error:
             write(answers, {"error": str(error) or type(error).__name__})
 
 

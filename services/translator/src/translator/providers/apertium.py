@@ -56,7 +56,10 @@ class Apertium:
 
         async def ask(some: Sequence[str]) -> tuple[Sequence[str], int, int]:
             command = [str(self._program), "-u", "-f", "txt", mode]
-            out = await _run(command, "\n\n".join(some).encode(), seconds=self._seconds)
+            try:
+                out = await _run(command, "\n\n".join(some).encode(), seconds=self._seconds)
+            except OSError as error:
+                raise Transient("Apertium cannot be started.", code="translator_unavailable") from error
             return [text for text in _PARAGRAPH.split(out.decode(errors="replace").strip("\n")) if text], 0, 0
 
         return await counted(texts, ask)

@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 
 import openai
-from openai.types.chat import ChatCompletion
 from openai.types.shared_params import ResponseFormatJSONSchema
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from common.errors import Permanent, Transient
+from common.errors import Permanent
+from common.providers.failures import garbled
+from common.providers.openai_calls import openai_call
 from translator.counted import counted
 from translator.ports import Translated
 
@@ -40,6 +41,31 @@ class _Answer(BaseModel):
     translations: list[str]
 
 
+class _Read(BaseModel):
+    """What is read of a completion; the SDK itself checks nothing, and takes even a text for one."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class _Message(_Read):
+    content: str | None = None
+
+
+class _Choice(_Read):
+    finish_reason: str | None = None
+    message: _Message
+
+
+class _Usage(_Read):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class _Completion(_Read):
+    choices: list[_Choice]
+    usage: _Usage | None = None
+
+
 class OpenAI:
     """Translates by a chat model; anything that speaks OpenAI's chat completions will do.
 
@@ -49,6 +75,8 @@ class OpenAI:
         Its own retries must be off: waiting is the bus's part.
     model
         A chat model that takes a JSON schema for its answer.
+    seconds
+        Longest wait for one answer.
     """
 
     name = "openai"
@@ -56,10 +84,15 @@ class OpenAI:
     # About 2,000 tokens each way in a Latin script: far below every model's limit, and quick enough to show progress.
     batch = 6_000
 
-    def __init__(self, *, client: openai.AsyncOpenAI, model: str) -> None:
+    def __init__(self, *, client: openai.AsyncOpenAI, model: str, seconds: float = 90.0) -> None:
         self._client = client
-        self.model: str | None = model
         self._model = model
+        self._seconds = seconds
+
+    @property
+    def model(self) -> str:
+        """The chat model."""
+        return self._model
 
     async def translate(self, texts: Sequence[str], *, source: str, target: str) -> Translated:
         """Translate texts; each answer is counted, and what was lost or merged is asked for again in smaller parts."""
@@ -73,9 +106,8 @@ class OpenAI:
             usable, useless = usable + (answers is not None), useless + (answers is None)
             if not usable and useless == _PATIENCE:
                 raise self._useless()
-            usage = answer.usage
-            spent = (usage.prompt_tokens, usage.completion_tokens) if usage else (0, 0)
-            return answers, *spent
+            usage = answer.usage or _Usage()
+            return answers, usage.prompt_tokens, usage.completion_tokens
 
         done = await counted(texts, ask)
         if not usable:
@@ -85,20 +117,21 @@ class OpenAI:
     def _useless(self) -> Permanent:
         return Permanent("provider_useless", f"OpenAI's {self._model} gave no usable translation.")
 
-    async def _asked(self, system: str, user: str) -> ChatCompletion:
-        try:
-            return await self._client.chat.completions.create(
+    async def _asked(self, system: str, user: str) -> _Completion:
+        async with openai_call(self._seconds):
+            answer = await self._client.chat.completions.create(
                 model=self._model,
                 messages=[{"role": "system", "content": system}, {"role": "user", "content": user}],
                 response_format=_ANSWER,
+                timeout=self._seconds,
             )
-        except openai.APIStatusError as error:
-            raise _failure(error) from None
-        except openai.APIError:
-            raise Transient("OpenAI does not answer.", code="provider_unavailable") from None
+        try:
+            return _Completion.model_validate(answer)
+        except ValidationError:
+            raise garbled("OpenAI") from None
 
 
-def _texts(answer: ChatCompletion) -> list[str] | None:
+def _texts(answer: _Completion) -> list[str] | None:
     """The translations; None for a refusal, an answer cut short, or one that is not what was asked for."""
     choice = answer.choices[0] if answer.choices else None
     if choice is None or choice.finish_reason != "stop" or not choice.message.content:
@@ -106,26 +139,4 @@ def _texts(answer: ChatCompletion) -> list[str] | None:
     try:
         return _Answer.model_validate_json(choice.message.content).translations
     except ValidationError:
-        return None
-
-
-def _failure(error: openai.APIStatusError) -> Permanent | Transient:
-    """The house's word for a status. The provider's own message is left out: it may hold a part of the key."""
-    status = error.status_code
-    if status in {401, 403}:
-        return Transient("OpenAI refuses the configured key.", code="provider_auth")
-    if status in {402, 429}:
-        if status == 402 or error.code == "insufficient_quota":
-            return Transient("OpenAI's quota for the configured key is used up.", code="provider_quota")
-        return Transient("OpenAI wants fewer requests.", retry_after=_retry_after(error), code="provider_busy")
-    if status in {408, 409} or status >= 500:
-        return Transient(f"OpenAI answers {status}.", retry_after=_retry_after(error), code="provider_unavailable")
-    reason = error.code or error.type or "no reason given"
-    return Permanent("provider_refused", f"OpenAI refuses the request: {status}, {reason}.")
-
-
-def _retry_after(error: openai.APIStatusError) -> float | None:
-    try:
-        return max(0.0, float(error.response.headers["retry-after"]))
-    except (KeyError, ValueError):
         return None

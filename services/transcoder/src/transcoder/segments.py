@@ -1,4 +1,4 @@
-"""Stores a job's audio as segments, one after another, and knows where each begins and ends."""
+"""Writes a job's audio as segments, one after another, and knows where each begins and ends."""
 
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from transcoder.ports import RATE, SAMPLE_BYTES
 from transcoder.spool import Spool
 
 
-class Shelf:
+class SegmentWriter:
     """The segments of one job; no more than the one that grows is held.
 
     Methods may raise `common.blobs.BlobsUnavailable`, and `OSError` when the disk under a long segment is full.
