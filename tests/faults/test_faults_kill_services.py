@@ -14,11 +14,12 @@ import pytest
 from scribewire.client import Client
 from scribewire.config import Gateway
 from scribewire_local.parts import environment
+from scribewire_local.ports import free_port
 from scribewire_local.settings import LocalSettings
 from support.fake_deepgram import FakeDeepgram
 from support.history import check, observe, rows
 from support.receiver import receiver as hooks
-from support.running import Running, free_port, running, until
+from support.running import Running, running, until
 from support.thread_loop import ThreadLoop
 from support.tones import recording
 
@@ -50,7 +51,7 @@ def receiver(loop):
 
 
 @pytest.fixture(scope="module")
-def platform(tmp_path_factory, engine):
+def platform(engine):
     env = {
         "DEEPGRAM_API_KEY": engine.key,
         "DEEPGRAM_BASE_URL": engine.url,
@@ -59,7 +60,7 @@ def platform(tmp_path_factory, engine):
         "SCRIBEWIRE_SEGMENT_SECONDS": "1.5",
         "SCRIBEWIRE_RETRY_DELAYS": "[1, 5, 20]",
     }
-    with running(tmp_path_factory.mktemp("faults"), env) as up:
+    with running(env) as up:
         yield up
 
 

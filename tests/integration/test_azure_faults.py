@@ -16,7 +16,7 @@ from common.blobs.open import open_blobs
 from common.leases.azure import AzureLeases
 from common.leases.open import open_leases
 from common.settings import CommonSettings
-from support.running import free_port
+from scribewire_local.ports import free_port
 
 
 @pytest.fixture

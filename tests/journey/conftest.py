@@ -6,7 +6,7 @@ from support.running import running
 
 
 @pytest.fixture(scope="session")
-def platform(tmp_path_factory):
+def platform():
     """The whole platform, as `scribewire up` gives it, without any provider's key."""
-    with running(tmp_path_factory.mktemp("journey")) as up:
+    with running() as up:
         yield up

@@ -2,26 +2,21 @@
 
 import json
 import os
+import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scribewire_local.ports import free_port
+
 T = TypeVar("T")
 SCRIBEWIRE = Path(sys.executable).with_name("scribewire")
-
-
-def free_port() -> int:
-    """A port nobody listens on now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 def until(what: Callable[[], T], *, seconds: float, every: float = 0.2, why: str = "") -> T:
@@ -103,15 +98,27 @@ class Running:
 
 
 @contextmanager
-def running(home: Path, env: Mapping[str, str] | None = None) -> Iterator[Running]:
-    """A platform that is up inside the block and gone after it; its logs are shown when the block fails."""
-    platform = Running(home, env or {})
+def running(env: Mapping[str, str] | None = None) -> Iterator[Running]:
+    """A platform that is up inside the block and gone after it, home and all; its logs are shown on a failure."""
+    with _home() as home:
+        platform = Running(home, env or {})
+        try:
+            platform.up()
+            yield platform
+        except BaseException:
+            for log in sorted((home / "logs").glob("*.log")):
+                print(f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:]))
+            raise
+        finally:
+            platform.down()
+
+
+@contextmanager
+def _home() -> Iterator[Path]:
+    home = Path(tempfile.mkdtemp(prefix="scribewire-test-home-"))
+    # As root PostgreSQL runs as another user; where that user cannot enter, its data would go under /var/lib and stay.
+    home.chmod(0o711)
     try:
-        platform.up()
-        yield platform
-    except BaseException:
-        for log in sorted((home / "logs").glob("*.log")):
-            print(f"--- {log.name}\n" + "\n".join(log.read_text(errors="replace").splitlines()[-40:]))
-        raise
+        yield home
     finally:
-        platform.cli("down")
+        shutil.rmtree(home, ignore_errors=True)

@@ -34,7 +34,7 @@ def test_a_key_in_the_settings_makes_its_provider_the_first_choice():
 def test_pocketsphinx_takes_every_english_in_short_segments(language):
     plan = choose(JobOptions(language=language), OFFLINE)
     assert plan.provider == "pocketsphinx"
-    assert plan.max_seconds == 30
+    assert plan.max_seconds == 15
 
 
 def test_deepgram_hears_five_minutes_at_once_and_everything_when_it_tells_speakers_apart():

@@ -26,6 +26,7 @@ class LocalSettings(BaseSettings):
         populate_by_name=True,
         frozen=True,
         env_ignore_empty=True,
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(default_factory=_default_home, description="The data folder.")

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,12 +13,12 @@ import httpx
 
 from scribewire.config import Gateway, discover
 from scribewire.errors import Problem, Unreachable
-from scribewire.sse import parse
+from scribewire.sse import ServerEvent, parse
 
 Job = Mapping[str, Any]
 """A job as the gateway shows it: ``id``, ``status``, ``fraction``, ``error`` and more, see the OpenAPI document."""
 
-TERMINAL = frozenset({"completed", "failed", "cancelled"})
+TERMINAL = frozenset({"completed", "failed", "cancelled", "deleted"})
 CHUNK = 1 << 20
 
 
@@ -115,20 +116,25 @@ class Client:
 
     def follow(self, job_id: str) -> Iterator[Job]:
         """Yield a job's state as it changes, the last one terminal; a dropped connection is taken up again."""
-        last_id, deadline = "", time.monotonic() + self._patience
+        last_id, lost_since = "", None
         while True:
             try:
-                for event_id, job in self._events(job_id, last_id):
-                    last_id, deadline = event_id, time.monotonic() + self._patience
+                for event in self._events(job_id, last_id):
+                    lost_since = None
+                    if event is None:
+                        continue
+                    last_id, job = event.id, httpx.Response(200, text=event.data).json()
                     yield job
                     if job["status"] in TERMINAL:
                         return
             except (httpx.TransportError, Unreachable) as error:
-                if time.monotonic() > deadline:
+                lost_since = lost_since or time.monotonic()
+                if time.monotonic() > lost_since + self._patience:
                     raise Unreachable(f"lost the gateway at {self._gateway.url}") from error
-                time.sleep(0.5)
+            time.sleep(0.5)
 
-    def _events(self, job_id: str, last_id: str) -> Iterator[tuple[str, Job]]:
+    def _events(self, job_id: str, last_id: str) -> Iterator[ServerEvent | None]:
+        """The stream's events; first None, once the gateway has answered."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": last_id} if last_id else {})
         with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as response:
             if response.status_code >= 500:
@@ -136,8 +142,8 @@ class Client:
             if response.is_error:
                 response.read()
                 raise _problem(response)
-            for event in parse(response.iter_lines()):
-                yield event.id, httpx.Response(200, text=event.data).json()
+            yield None
+            yield from parse(response.iter_lines())
 
     def _json(self, method: str, path: str, **request: Any) -> Job:
         answer: Job = self._send(method, path, **request).json()

@@ -80,7 +80,7 @@ POCKETSPHINX = Engine(
     name="pocketsphinx",
     service="transcription",
     # Short segments: they spread over the cores, and progress is seen, since it runs at about the speed of speech.
-    models=(Model(name="en-us", languages=frozenset({"en"}), word_timestamps=True, max_seconds=30.0),),
+    models=(Model(name="en-us", languages=frozenset({"en"}), word_timestamps=True, max_seconds=15.0),),
     offline=True,
 )
 DEEPGRAM = Engine(

@@ -9,8 +9,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class CommonSettings(BaseSettings):
     """Where the parts are and how this process works; a service's own settings inherit from this."""
 
+    # An error about one setting must not quote the others: some hold passwords.
     model_config = SettingsConfigDict(
-        env_prefix="SCRIBEWIRE_", env_file=".env", extra="ignore", populate_by_name=True, frozen=True
+        env_prefix="SCRIBEWIRE_",
+        env_file=".env",
+        extra="ignore",
+        populate_by_name=True,
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     kafka: str = Field(default="127.0.0.1:9092", description="Kafka bootstrap servers, comma-separated.")
@@ -47,7 +53,9 @@ class CommonSettings(BaseSettings):
 class ProviderSettings(BaseSettings):
     """Keys and addresses of providers; a provider whose key is set counts as configured."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", populate_by_name=True, frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", populate_by_name=True, frozen=True, hide_input_in_errors=True
+    )
 
     deepgram_api_key: SecretStr | None = Field(default=None, description="Deepgram's key.")
     deepgram_base_url: str = Field(default="https://api.deepgram.com", description="Deepgram's address.")

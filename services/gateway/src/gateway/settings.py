@@ -3,16 +3,12 @@
 from pathlib import Path
 
 from pydantic import AliasChoices, Field
-from pydantic_settings import SettingsConfigDict
 
 from common.settings import CommonSettings
 
 
 class GatewaySettings(CommonSettings):
     """Where the gateway listens, who may come in, and how much it takes."""
-
-    # An error about one setting must not quote the others: some hold passwords.
-    model_config = SettingsConfigDict(hide_input_in_errors=True)
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; loopback unless you say otherwise.")
     port: int = Field(

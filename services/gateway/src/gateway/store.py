@@ -85,10 +85,12 @@ class Store:
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Any]:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._seconds
         try:
-            async with asyncio.timeout(self._seconds) as limit, self._pool.acquire() as connection:
+            async with asyncio.timeout_at(deadline), self._pool.acquire() as connection:
                 # A frozen server answers no cancel request either, for which asyncpg would wait: hang up instead.
-                hang_up = asyncio.get_running_loop().call_at(limit.when() or 0.0, connection.terminate)
+                hang_up = loop.call_at(deadline, connection.terminate)
                 try:
                     yield connection
                 finally:

@@ -17,6 +17,9 @@ ENDPOINTS_OF_OWNERS = """
 SELECT id, owner, url, events, created_at
   FROM webhook_endpoints WHERE owner = ANY($1::text[]) AND disabled_at IS NULL"""
 
+HOLD_JOBS = "SELECT FROM jobs WHERE id = ANY($1::uuid[]) ORDER BY id FOR SHARE"
+"""An erasure under way is waited for, and one that begins now waits: it then finds the deliveries and blanks them."""
+
 ADD_DELIVERIES = """
 INSERT INTO webhook_deliveries
        (id, endpoint_id, job_id, owner, event_id, event_type, url, body, created_at, due_at)
@@ -92,11 +95,12 @@ class Store:
 
     async def register(self, notices: Sequence[Notice]) -> int:
         """Make deliveries for endpoints that were there when the job ended, and for the callback addresses."""
-        async with self._connection() as connection:
+        async with self._connection() as connection, connection.transaction():
             endpoints = await connection.fetch(ENDPOINTS_OF_OWNERS, list({notice.owner for notice in notices}))
             rows = [row for notice in notices for row in _rows(notice, endpoints)]
             if not rows:
                 return 0
+            await connection.execute(HOLD_JOBS, [notice.job_id for notice in notices])
             return len(await connection.fetch(ADD_DELIVERIES, *map(list, zip(*rows, strict=True))))
 
     async def claim(self, limit: int, *, share: int, places: Mapping[str, int], seconds: float) -> list[Delivery]:
