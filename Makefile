@@ -33,8 +33,8 @@ $(STAMP): requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS
 demo: $(STAMP) ## start everything, send the samples, show what comes out, stop
 	@$(BIN)/scribewire demo
 
-test: $(STAMP) ## run every test but the long fault runs and the benchmarks
-	@$(PYTEST) --ignore=tests/bench --ignore=tests/faults/full --durations=10 $(ARGS)
+test: $(STAMP) ## run every test
+	@$(PYTEST) --durations=10 $(ARGS)
 
 check: $(STAMP) ## lint, format, types, walls between rooms, the contract
 	@began=$$SECONDS; \
@@ -45,10 +45,10 @@ check: $(STAMP) ## lint, format, types, walls between rooms, the contract
 	$(BIN)/python -m common.contract check; \
 	echo "check: $$((SECONDS - began)) s"
 
-bench: $(STAMP) ## measure throughput and memory
-	@$(PYTEST) tests/bench -s $(ARGS)
+bench: $(STAMP) ## measure throughput and memory; the results lie in build/bench.json
+	@PYTHONPATH=tests $(BIN)/python tests/bench
 
-faults: $(STAMP) ## the long fault runs
+faults: $(STAMP) ## the fault runs alone, with what they found
 	@$(PYTEST) tests/faults -s $(ARGS)
 
 lock: ## write requirements.lock anew from the pyproject files
@@ -61,4 +61,5 @@ lock: ## write requirements.lock anew from the pyproject files
 
 clean: ## remove what was built; data of `scribewire up` stays
 	@if [ -x $(BIN)/scribewire ] && [ -d build/demo ]; then SCRIBEWIRE_HOME="$$PWD/build/demo" $(BIN)/scribewire down; fi
+	@if [ -L build/demo/postgres ]; then rm -rf "$$(readlink build/demo/postgres)"; fi
 	@rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

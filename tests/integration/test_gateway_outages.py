@@ -212,6 +212,9 @@ class TestOrphans:
             blobs = FolderBlobs(gateway.blobs)
             async with open_pool(CommonSettings(database_url=SecretStr(dsn))) as pool:
                 store = Store(pool, seconds=5)
+                # A database that does not reach back that far may be a new one, still to be rebuilt from the log.
+                assert await sweep(blobs, store, older_than=timedelta(hours=24)) == 0
+                await pool.execute("UPDATE jobs SET created_at = to_timestamp(0) WHERE id = $1", UUID(kept))
                 assert await sweep(blobs, store, older_than=timedelta(hours=24)) == 1
                 assert await sweep(blobs, store, older_than=timedelta(hours=24)) == 0
             left = {UUID(name.split("/")[3]) for name in gateway.stored()}

@@ -1,4 +1,4 @@
-"""One platform for all journeys, up once for the session."""
+"""One platform for all journeys, up once for the session, and how well it understood what it heard."""
 
 import pytest
 
@@ -10,3 +10,11 @@ def platform():
     """The whole platform, as `scribewire up` gives it, without any provider's key."""
     with running() as up:
         yield up
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say the word error rate of each recording."""
+    for report in terminalreporter.stats.get("passed", ()):
+        for name, value in report.user_properties:
+            if report.when == "call":
+                terminalreporter.write_line(f"{name}: {value}")

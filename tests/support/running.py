@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scribewire_local.marks import marked
 from scribewire_local.ports import free_port
 
 T = TypeVar("T")
@@ -111,6 +112,7 @@ def running(env: Mapping[str, str] | None = None) -> Iterator[Running]:
             raise
         finally:
             platform.down()
+        assert not marked(home), "a process was left behind"
 
 
 @contextmanager

@@ -5,9 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from common.bus.failures import Failure, Failures, delivery_number, retry_topics, stage_failed
+from common.bus.failures import Failure, Failures, delivery_number, stage_failed
 from common.bus.producer import Producer
 from common.errors import Permanent, Transient
+from common.topics import retries
 from support.buskit import segment
 
 
@@ -50,4 +51,4 @@ def test_only_services_of_the_contract_say_that_a_stage_failed() -> None:
     assert said is not None
     assert (said.stage, said.failed_part, said.delivery_attempts) == ("transcriber", "4", 2)
     assert stage_failed(segment(), failure, "notifier", 1) is None
-    assert len(retry_topics("notifier")) == 3
+    assert len(retries("notifier")) == 3

@@ -30,6 +30,15 @@ def test_the_environment_comes_first(monkeypatch):
     assert discover() == Gateway("http://example.test", "k")
 
 
+def test_the_local_key_is_not_sent_elsewhere(monkeypatch, tmp_path):
+    (tmp_path / "operator.key").write_text("sw_secret\n")
+    state = {"gateway": {"url": "http://127.0.0.1:1/", "key_file": str(tmp_path / "operator.key")}}
+    (tmp_path / "state.json").write_text(json.dumps(state))
+    monkeypatch.setenv("SCRIBEWIRE_URL", "http://example.test/")
+    with pytest.raises(NotConfigured, match="SCRIBEWIRE_API_KEY is not set"):
+        discover()
+
+
 @pytest.mark.parametrize("state", [None, "", "[]", "{}", '{"gateway": {"url": "http://127.0.0.1:1"}}'])
 def test_nothing_usable_says_what_to_do(tmp_path, state):
     if state is not None:

@@ -17,6 +17,7 @@ from scribewire_local.doctor import examine
 from scribewire_local.home import Home
 from scribewire_local.parts import ONE_SHOTS, NotRunning, environment
 from scribewire_local.ports import HOST
+from scribewire_local.rebuild import rebuild as run_rebuild
 from scribewire_local.settings import LocalSettings
 from scribewire_local.state import GatewayAddress, State
 
@@ -100,22 +101,23 @@ def demo(
 @topics.command("apply")
 def topics_apply() -> None:
     """Create the topics of the contract, and bring their settings up to date."""
-    _run_module(*ONE_SHOTS["topics"])
+    done = subprocess.run([sys.executable, "-m", *ONE_SHOTS["topics"]], env=_joined(_settings()), check=False)
+    raise typer.Exit(done.returncode)
 
 
 @app.command()
 def rebuild() -> None:
     """Make the results in PostgreSQL anew from the log."""
-    _run_module("recorder", "rebuild")
-
-
-def _run_module(*words: str) -> None:
     settings = _settings()
+    joined = _joined(settings)
+    raise typer.Exit(run_rebuild(joined, Home(settings.home).log("rebuild"), Console()))
+
+
+def _joined(settings: LocalSettings) -> dict[str, str]:
     try:
-        joined = environment(settings.home, settings)
+        return environment(settings.home, settings)
     except NotRunning as error:
         _fail(str(error))
-    raise typer.Exit(subprocess.run([sys.executable, "-m", *words], env=joined, check=False).returncode)
 
 
 def _settings() -> LocalSettings:

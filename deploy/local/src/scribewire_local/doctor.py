@@ -11,6 +11,7 @@ from typing import Literal
 
 import psutil
 
+from common.settings import ProviderSettings
 from scribewire_local.home import Home
 from scribewire_local.java import cache_folder, find_java, kafka_jars
 from scribewire_local.parts import bundled_ffmpeg
@@ -19,7 +20,7 @@ from scribewire_local.ports import is_free, listener
 from scribewire_local.settings import LocalSettings
 from scribewire_local.state import State
 
-_KEYS = ("DEEPGRAM_API_KEY", "OPENAI_API_KEY")
+_KEYS = ("deepgram_api_key", "openai_api_key")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ def examine(settings: LocalSettings) -> Iterator[Finding]:
     yield _try("PostgreSQL", _postgres)
     yield _try("FFmpeg", lambda: _ffmpeg(settings))
     yield _apertium()
-    present = [name for name in _KEYS if os.environ.get(name)]
+    providers = ProviderSettings()
+    present = [name.upper() for name in _KEYS if getattr(providers, name)]
     if present:
         yield Finding("providers", "ok", f"{', '.join(present)} set: paid engines are used first")
     else:

@@ -10,16 +10,15 @@ import subprocess
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from scribewire_local.java import find_java, kafka_jars
 from scribewire_local.ports import HOST, free_port
-from scribewire_local.process import ChildProcess, PartFailed
+from scribewire_local.process import PartFailed
+from scribewire_local.server import Server
 
-_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xms64m", "-Xmx256m", "-Xshare:auto")
+# Without PerfData nothing is left in the system's folder for temporary files.
+_JVM = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xms64m", "-Xmx256m", "-Xshare:auto", "-XX:-UsePerfData")
 _QUIET = ("-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true")
-_START_SECONDS = 60.0
 
 _PROPERTIES = """\
 process.roles=broker,controller
@@ -59,7 +58,7 @@ broker.session.timeout.ms=3000
 """
 
 
-class Kafka:
+class Kafka(Server):
     """Kafka in `folder`: records stay there over a stop, a crash and another port.
 
     Parameters
@@ -87,36 +86,17 @@ class Kafka:
         marks: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
     ) -> None:
+        super().__init__("Kafka", log or folder / "kafka.log", death_signal=signal.SIGKILL if die_with_parent else None)
         self.folder = folder
         self.port = port or free_port()
-        self.log = log or folder / "kafka.log"
         self._marks = dict(marks or {})
         self._controller_port = free_port()
         self._data = folder / "data"
-        self._process = ChildProcess("Kafka", self.log, die_with_parent=signal.SIGKILL if die_with_parent else None)
 
     @property
     def bootstrap(self) -> str:
         """`host:port` for clients."""
         return f"{HOST}:{self.port}"
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._process.pid
-
-    def start(self) -> None:
-        """Start and return when Kafka answers clients; the first start formats the folder.
-
-        Raises
-        ------
-        PartFailed
-            It ended or did not answer within a minute.
-        NoJava
-            Java or the jars are missing.
-        """
-        self.spawn()
-        self._process.wait_ready(self.ready, _START_SECONDS)
 
     def spawn(self) -> None:
         """Start it and return at once (the first time after formatting, some 1.5 s, and a download if need be)."""
@@ -130,17 +110,9 @@ class Kafka:
         self._format(command, properties)
         self._process.start([*command, "kafka.Kafka", properties], cwd=self.folder, env=_environment() | self._marks)
 
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait until it ends; None when `timeout` seconds passed first."""
-        return self._process.wait(timeout)
-
     def stop(self) -> None:
         """Let it write its files and leave; kill it if that takes more than 20 s."""
         self._process.stop(signal.SIGTERM, grace=20.0)
-
-    def kill(self) -> None:
-        """End it with SIGKILL, as a crash would."""
-        self._process.kill()
 
     def ready(self) -> bool:
         """Whether a metadata request names at least one live broker."""
@@ -154,17 +126,6 @@ class Kafka:
         except (OSError, struct.error):
             return False
         return bool(brokers > 0)
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
     def _format(self, command: list[str | Path], properties: Path) -> None:
         if (self._data / "meta.properties").exists():

@@ -103,7 +103,12 @@ class Keeper:
     def _run(self) -> None:
         while not self._stopping.is_set():
             began = time.monotonic()
-            self._live_once(began)
+            try:
+                self._live_once(began)
+            except Exception as error:
+                # Whatever it is: with this thread gone, nobody would start the part again.
+                self.last_words = str(error) or type(error).__name__
+                self.part.stop()
             if self._stopping.is_set():
                 break
             if time.monotonic() - began > self._backoff.healthy:
@@ -115,11 +120,7 @@ class Keeper:
         self._become("stopped")
 
     def _live_once(self, began: float) -> None:
-        try:
-            self.part.spawn()
-        except (RuntimeError, OSError) as error:
-            self.last_words = str(error)
-            return
+        self.part.spawn()
         pid = self.part.pid
         self._started = start_time(pid) if pid is not None else None
         self._changed()

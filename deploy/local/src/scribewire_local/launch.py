@@ -21,6 +21,7 @@ from scribewire_local.state import State
 from scribewire_local.supervisor import AlreadyRunning, Supervisor, is_supervised
 
 _DOWN_SECONDS = 120.0
+_FIRST_WORD_SECONDS = 5.0
 
 
 def up(settings: LocalSettings, console: Console, *, detach: bool) -> None:
@@ -48,11 +49,13 @@ def up(settings: LocalSettings, console: Console, *, detach: bool) -> None:
 def down(settings: LocalSettings, console: Console) -> bool:
     """Stop everything of the home, whoever started it; False when nothing ran. No process is left."""
     home = Home(settings.home)
-    state = State.read(home.state_file)
     began = time.monotonic()
     with console.status("stopping the gateway, the services, PostgreSQL and Kafka"):
         ran = is_supervised(home)
-        if ran and state is not None and state.supervised():
+        if ran:
+            # One that has only just begun has not said yet who it is.
+            _wait(lambda: _supervisor(home) is not None or not is_supervised(home), _FIRST_WORD_SECONDS)
+        if state := _supervisor(home):
             os.kill(state.supervisor, signal.SIGTERM)
             _wait(lambda: not is_supervised(home), _DOWN_SECONDS)
             if is_same(state.supervisor, state.supervisor_started) and is_supervised(home):
@@ -63,6 +66,11 @@ def down(settings: LocalSettings, console: Console) -> bool:
     else:
         console.print("nothing was running")
     return ran or bool(leftovers)
+
+
+def _supervisor(home: Home) -> State | None:
+    state = State.read(home.state_file)
+    return state if state is not None and state.supervised() else None
 
 
 def _up_detached(settings: LocalSettings, home: Home, console: Console) -> None:

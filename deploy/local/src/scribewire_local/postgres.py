@@ -9,17 +9,15 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import psutil
 
 from scribewire_local.pguser import Account, account, data_folder, programs
 from scribewire_local.ports import HOST, free_port
-from scribewire_local.process import ChildProcess, PartFailed
+from scribewire_local.process import PartFailed
+from scribewire_local.server import Server
 
 _ROLE = "scribewire"
-_START_SECONDS = 60.0
 _LEFTOVER_SECONDS = 15.0
 _SETTINGS = {
     "listen_addresses": HOST,
@@ -33,7 +31,7 @@ _SETTINGS = {
 }
 
 
-class Postgres:
+class Postgres(Server):
     """PostgreSQL with its data in `folder`: committed rows stay there over a stop and a crash.
 
     Parameters
@@ -65,37 +63,18 @@ class Postgres:
         marks: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
     ) -> None:
+        super().__init__("PostgreSQL", log, death_signal=signal.SIGQUIT if die_with_parent else None)
         self.folder = folder
         self.port = port or free_port()
-        self.log = log
         self._password_file = password_file
         self._programs: Path | None = None
         self._marks = dict(marks or {})
-        self._process = ChildProcess("PostgreSQL", log, die_with_parent=signal.SIGQUIT if die_with_parent else None)
-
-    @property
-    def pid(self) -> int | None:
-        """Process id while it runs."""
-        return self._process.pid
 
     @property
     def dsn(self) -> str:
         """Address of the database `scribewire`, password included."""
         self._password()
         return address(self._password_file, self.port)
-
-    def start(self) -> None:
-        """Start and return when it answers; the first start makes the cluster and the database.
-
-        Raises
-        ------
-        PartFailed
-            It ended, did not answer within a minute, or the cluster could not be made.
-        NoPostgres
-            Its programs are missing or no user or folder fits.
-        """
-        self.spawn()
-        self._process.wait_ready(self.ready, _START_SECONDS)
 
     def spawn(self) -> None:
         """Start it and return at once (the first time after some 0.5 s, for making the cluster)."""
@@ -121,28 +100,9 @@ class Postgres:
         command = [str(self._programs / "pg_isready"), "-q", "-h", HOST, "-p", str(self.port), "-d", _ROLE]
         return subprocess.run(command, check=False, env=_environment()).returncode == 0
 
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait until it ends; None when `timeout` seconds passed first."""
-        return self._process.wait(timeout)
-
     def stop(self) -> None:
         """End open sessions, write everything and leave (a fast shutdown); kill it if that takes more than 20 s."""
         self._process.stop(signal.SIGINT, grace=20.0)
-
-    def kill(self) -> None:
-        """End the server process with SIGKILL, as a crash would."""
-        self._process.kill()
-
-    def __enter__(self) -> Self:
-        """Start it."""
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop it."""
-        self.stop()
 
     def _password(self) -> str:
         if not self._password_file.exists():

@@ -5,6 +5,7 @@ from importlib.metadata import entry_points
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from scribewire.commands.jobs import app as jobs
 from scribewire.commands.transcribe import transcribe
@@ -27,5 +28,5 @@ def main() -> None:
     try:
         app()
     except ScribewireError as error:
-        Console(stderr=True).print(f"[red]error:[/red] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)

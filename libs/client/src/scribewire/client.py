@@ -1,8 +1,8 @@
 """The Python client: submit media, follow jobs, fetch transcripts."""
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -19,7 +19,10 @@ Job = Mapping[str, Any]
 """A job as the gateway shows it: ``id``, ``status``, ``fraction``, ``error`` and more, see the OpenAPI document."""
 
 TERMINAL = frozenset({"completed", "failed", "cancelled", "deleted"})
+"""Where a job stays; ``deleted`` is only ever seen by who follows a job while somebody erases it."""
+
 CHUNK = 1 << 20
+_PAUSE = 0.5
 
 
 class Client:
@@ -30,12 +33,14 @@ class Client:
     gateway
         Address and key; by default what `scribewire.config.discover` finds.
     patience
-        Seconds for which a gateway that cannot be reached, or answers 503 or 429, is asked again.
+        Seconds for which a gateway that went away, or answers 503 or 429, is asked again. One that was never reached
+        is given up at once: it does not run, or its address is wrong.
     """
 
     def __init__(self, gateway: Gateway | None = None, *, patience: float = 60.0) -> None:
         self._gateway = gateway or discover()
         self._patience = patience
+        self._reached = False
         self._http = httpx.Client(
             base_url=self._gateway.url,
             headers={"Authorization": f"Bearer {self._gateway.key}"},
@@ -73,7 +78,7 @@ class Client:
             When the gateway refuses; `Unreachable` when it does not answer.
         """
         headers = {
-            "X-Filename": quote(file.name),
+            "X-Filename": quote(file.name, errors="replace"),
             "Content-Type": "application/octet-stream",
             "Content-Length": str(file.stat().st_size),
             "Idempotency-Key": idempotency_key or str(uuid4()),
@@ -115,15 +120,23 @@ class Client:
         return self._send("GET", f"/v1/jobs/{job_id}/transcript", params=params).content
 
     def follow(self, job_id: str) -> Iterator[Job]:
-        """Yield a job's state as it changes, the last one terminal; a dropped connection is taken up again."""
-        last_id, lost_since = "", None
+        """Yield a job's state as it changes, the last one terminal; a dropped connection is taken up again.
+
+        Raises
+        ------
+        Problem
+            When there is no such job; `Unreachable` when the gateway stays away for longer than ``patience``.
+        """
+        last_id: str = ""
+        lost_since: float | None = None
         while True:
             try:
                 for event in self._events(job_id, last_id):
                     lost_since = None
                     if event is None:
                         continue
-                    last_id, job = event.id, httpx.Response(200, text=event.data).json()
+                    last_id = event.id
+                    job: Job = json.loads(event.data)
                     yield job
                     if job["status"] in TERMINAL:
                         return
@@ -131,7 +144,7 @@ class Client:
                 lost_since = lost_since or time.monotonic()
                 if time.monotonic() > lost_since + self._patience:
                     raise Unreachable(f"lost the gateway at {self._gateway.url}") from error
-            time.sleep(0.5)
+            time.sleep(_PAUSE)  # A gateway that stops ends its streams before it closes its door.
 
     def _events(self, job_id: str, last_id: str) -> Iterator[ServerEvent | None]:
         """The stream's events; first None, once the gateway has answered."""
@@ -159,14 +172,15 @@ class Client:
         body: Callable[[], Iterator[bytes]] | None = None,
         document: Mapping[str, Any] | None = None,
     ) -> httpx.Response:
-        """Send until answered for good: 429, 503 and a lost connection are tried again while patience lasts."""
-        deadline, pause = time.monotonic() + self._patience, 0.5
+        """Send until answered for good: 429, 503 and a gateway that went away are tried again while patience lasts."""
+        deadline, pause = time.monotonic() + self._patience, _PAUSE
         while True:
             try:
                 content = body() if body else None
                 response = self._http.request(
                     method, path, params=params, headers=headers, content=content, json=document
                 )
+                self._reached = True
                 if not response.is_error:
                     return response
                 problem = _problem(response)
@@ -174,7 +188,8 @@ class Client:
                     raise problem
                 wait = problem.retry_after or pause
             except httpx.TransportError as error:
-                if time.monotonic() > deadline or isinstance(error, httpx.ConnectError):
+                never_there = isinstance(error, httpx.ConnectError) and not self._reached
+                if never_there or time.monotonic() > deadline:
                     raise Unreachable(f"no gateway answers at {self._gateway.url}") from error
                 wait = pause
             time.sleep(min(wait, max(0.0, deadline - time.monotonic()) + 0.1))

@@ -33,13 +33,16 @@ def discover() -> Gateway:
     Raises
     ------
     NotConfigured
-        When there is neither; says what to do.
+        When there is neither, or an address without its key; says what to do.
     """
     url, key = os.environ.get("SCRIBEWIRE_URL"), os.environ.get("SCRIBEWIRE_API_KEY")
+    if url and not key:
+        # The key of the platform on this machine is nobody else's business.
+        raise NotConfigured("SCRIBEWIRE_URL names a gateway and SCRIBEWIRE_API_KEY is not set: set both, or neither")
     if not url or not key:
         try:
             running = json.loads((home() / "state.json").read_text())["gateway"]
-            url = url or str(running["url"])
+            url = str(running["url"])
             key = key or Path(running["key_file"]).read_text().strip()
         except (OSError, ValueError, KeyError, TypeError) as error:
             msg = "no gateway is known: run `scribewire up --detach`, or set SCRIBEWIRE_URL and SCRIBEWIRE_API_KEY"

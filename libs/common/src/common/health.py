@@ -31,13 +31,13 @@ def routes(*, stuck: Reasons, unready: Reasons) -> list[web.RouteDef]:
     return [web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)]
 
 
-async def serve_health(port: int, *, stuck: Reasons, unready: Reasons) -> web.AppRunner:
-    """Serve the routes on 127.0.0.1; port 0 takes a free one. Call `cleanup` on what is returned."""
+async def serve_health(host: str, port: int, *, stuck: Reasons, unready: Reasons) -> web.AppRunner:
+    """Serve the routes on an address; port 0 takes a free one. Call `cleanup` on what is returned."""
     app = web.Application()
     app.add_routes(routes(stuck=stuck, unready=unready))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, host, port).start()
     return runner
 
 

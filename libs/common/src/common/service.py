@@ -74,6 +74,7 @@ async def run(build: Build, *, stop: asyncio.Event | None = None) -> int:
 async def _run(service: Service, stop: asyncio.Event) -> int:
     bus = Bus(service.name, service.settings, service.stages, leases=service.leases, producer=service.producer)
     health = await serve_health(
+        service.settings.health_host,
         service.settings.health_port,
         stuck=bus.stuck,
         unready=lambda: ["stopping"] if stop.is_set() else bus.ready(),

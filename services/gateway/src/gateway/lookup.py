@@ -42,7 +42,7 @@ class Jobs:
             When Postgres is away and the job was not accepted here lately.
         """
         owner, job = owner_of(request), path_id(request)
-        if self._control.deleted(job):
+        if self.deleted(job):
             raise _missing()
         try:
             row = await self._store.job(owner, job)
@@ -54,6 +54,10 @@ class Jobs:
         if row is None:
             raise _missing()
         return row
+
+    def deleted(self, job: UUID) -> bool:
+        """Whether its owner deleted the job."""
+        return self._control.deleted(job)
 
     def _remembered(self, owner: str, job: UUID) -> JobRow | None:
         accepted = self._accepted.get(owner, job)

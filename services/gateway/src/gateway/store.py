@@ -45,6 +45,9 @@ JOB_IS_ERASED = "SELECT EXISTS (SELECT FROM erased_jobs WHERE job_id = $1 AND NO
 KNOWN_JOBS = """
 SELECT id FROM jobs WHERE id = ANY($1) UNION SELECT job_id FROM erased_jobs WHERE job_id = ANY($1)"""
 
+OLDEST = """
+SELECT least((SELECT min(created_at) FROM jobs WHERE owner = $1), (SELECT min(erased_at) FROM erased_jobs))"""
+
 ADD_WEBHOOK = """
 INSERT INTO webhook_endpoints (id, owner, url, secret, events, created_at) VALUES ($1, $2, $3, $4, $5, $6)"""
 
@@ -140,6 +143,12 @@ class Store:
         """Which of the jobs have a row or were erased."""
         async with self._connection() as connection:
             return {row["id"] for row in await connection.fetch(KNOWN_JOBS, list(jobs))}
+
+    async def oldest(self, owner: str) -> datetime | None:
+        """How far back the database remembers an owner's jobs, or that some were erased; None when there were none."""
+        async with self._connection() as connection:
+            found: datetime | None = await connection.fetchval(OLDEST, owner)
+            return found
 
     async def add_webhook(self, owner: str, webhook: Webhook, secret: str) -> None:
         """Register an address."""

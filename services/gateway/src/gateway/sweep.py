@@ -1,14 +1,14 @@
 """Removing bytes that never became a job: their client got an error and did not come back."""
 
 import asyncio
-from collections import defaultdict
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
 
 from common import layout
-from common.blobs import Blobs, BlobsUnavailable
+from common.blobs import BlobInfo, Blobs, BlobsUnavailable
 from common.events import now
 from gateway.auth import OPERATOR
 from gateway.store import Store, StoreUnavailable
@@ -21,21 +21,41 @@ _LOOKED_UP_AT_ONCE = 1000
 async def sweep(blobs: Blobs, store: Store, *, older_than: timedelta) -> int:
     """Remove originals whose job has no row and of which everything is old; return how many jobs' bytes went.
 
-    Young ones stay, for an event that was refused may still be published, and its row may be late.
+    Young ones stay, for an event that was refused may still be published, and its row may be late. So do those from
+    before the oldest row: a database that was lost knows nothing of them until it is rebuilt from the log.
     """
-    newest: dict[UUID, datetime] = defaultdict(lambda: datetime.min.replace(tzinfo=now().tzinfo))
-    async for blob in blobs.list(f"users/{OPERATOR}/originals/"):
-        job = UUID(blob.name.split("/")[3])
-        newest[job] = max(newest[job], blob.modified)
+    since = await store.oldest(OPERATOR)
+    if since is None:
+        return 0
     limit = now() - older_than
-    old = [job for job, modified in newest.items() if modified < limit]
     removed = 0
-    for start in range(0, len(old), _LOOKED_UP_AT_ONCE):
-        batch = old[start : start + _LOOKED_UP_AT_ONCE]
-        for job in set(batch) - await store.known(batch):
+    for job, modified in (await _without_a_row(blobs, store)).items():
+        if since <= modified < limit:
             await blobs.remove(layout.originals(OPERATOR, job))
             removed += 1
     return removed
+
+
+async def _without_a_row(blobs: Blobs, store: Store) -> dict[UUID, datetime]:
+    """Jobs of which there are only bytes, and when the youngest of these came; a few, however many jobs there are."""
+    newest: dict[UUID, datetime] = {}
+    async for listed in _batches(blobs.list(f"users/{OPERATOR}/originals/")):
+        known = await store.known({job for job, _ in listed})
+        for job, modified in listed:
+            if job not in known:
+                newest[job] = max(modified, newest.get(job, modified))
+    return newest
+
+
+async def _batches(found: AsyncIterator[BlobInfo]) -> AsyncIterator[list[tuple[UUID, datetime]]]:
+    batch: list[tuple[UUID, datetime]] = []
+    async for blob in found:
+        batch.append((UUID(blob.name.split("/")[3]), blob.modified))
+        if len(batch) == _LOOKED_UP_AT_ONCE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 async def keep_sweeping(blobs: Blobs, store: Store, *, older_than: timedelta, every: timedelta) -> None:

@@ -47,11 +47,13 @@ class Watch:
         await stream.write(HEARTBEAT if Position.of(job) == seen else _message(job))
         while job.status not in ENDED and not self._live.closed:
             events = await listener.take(self._settings.heartbeat_seconds)
-            if not events:
-                await stream.write(HEARTBEAT)
-            if any(isinstance(event, JobControl) and event.action == "delete" for event in events):
+            # Either reader of the log may be the first to know.
+            deletes = any(isinstance(event, JobControl) and event.action == "delete" for event in events)
+            if deletes or self._jobs.deleted(job.id):
                 await stream.write(_deleted(job.id))
                 return
+            if not events:
+                await stream.write(HEARTBEAT)
             before = job
             for event in events:
                 job = advance(job, event)

@@ -10,7 +10,7 @@ job older than the retention its end, its transcript and its translations are le
 not. Webhook endpoints and deliveries are not the pipeline's, and stay.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ from common.events import Event
 from common.topics import names
 from recorder.announce import Announcer
 from recorder.erase import Eraser
+from recorder.extent import Extent
 from recorder.handler import Record
 from recorder.scratch import SEARCH_PATH, open_scratch
 from recorder.settings import Settings
@@ -35,7 +36,8 @@ from recorder.topics import DECIDED, TOLD
 
 log = structlog.get_logger(__name__)
 
-_SAY_EVERY = 50_000
+Progress = Callable[[int, int], None]
+"""Told how many records were read, of how many there were at the beginning."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class _Read:
     offset: int
 
 
-async def rebuild(settings: Settings) -> Rebuilt:
+async def rebuild(settings: Settings, *, progress: Progress = lambda _read, _total: None) -> Rebuilt:
     """Rebuild the projection, then announce and erase what the log says was left undone.
 
     Raises
@@ -76,7 +78,8 @@ async def rebuild(settings: Settings) -> Rebuilt:
         await producer.start()
         stack.push_async_callback(producer.stop)
         record = Record(projection=Store(beside), spoken=Spoken(blobs), erasing=lambda: None)
-        reading = _Reading(record, settings.batch)
+        extent = await Extent.of(settings.kafka, _topics((*DECIDED, *TOLD)))
+        reading = _Reading(record, settings.batch, extent, progress)
         async with open_scratch(live) as scratch:
             await reading.to_end(decided, told)
             async with scratch.swap():
@@ -94,9 +97,11 @@ async def rebuild(settings: Settings) -> Rebuilt:
 class _Reading:
     """Records what is read, batch by batch, as the bus would."""
 
-    def __init__(self, record: Record, size: int) -> None:
+    def __init__(self, record: Record, size: int, extent: Extent, progress: Progress) -> None:
         self._record = record
         self._size = size
+        self._extent = extent
+        self._progress = progress
         self.events = 0
 
     async def to_end(self, *logs: Log) -> None:
@@ -104,6 +109,7 @@ class _Reading:
         for one in logs:
             batch: list[Recorded] = []
             async for followed in one.to_end():
+                self._extent.reached(followed.topic, followed.partition, followed.offset + 1)
                 batch += _read(followed)
                 if len(batch) >= self._size:
                     await self._batch(batch)
@@ -111,12 +117,10 @@ class _Reading:
             await self._batch(batch)
 
     async def _batch(self, batch: Sequence[Recorded]) -> None:
-        if not batch:
-            return
-        await self._apply(batch)
-        before, self.events = self.events, self.events + len(batch)
-        if before // _SAY_EVERY < self.events // _SAY_EVERY:
-            log.info("rebuilding", events=self.events)
+        if batch:
+            await self._apply(batch)
+            self.events += len(batch)
+        self._progress(self._extent.read, self._extent.total)
 
     async def _apply(self, batch: Sequence[Recorded]) -> None:
         try:
@@ -132,7 +136,11 @@ class _Reading:
 
 
 def _log(settings: Settings, events: Sequence[type[Event]]) -> Log:
-    return Log(settings.kafka, [topic for event in events for topic in names(event)], from_start=True)
+    return Log(settings.kafka, _topics(events), from_start=True)
+
+
+def _topics(events: Sequence[type[Event]]) -> list[str]:
+    return [topic for event in events for topic in names(event)]
 
 
 def _read(followed: Followed) -> list[Recorded]:

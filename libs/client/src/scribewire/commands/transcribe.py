@@ -1,6 +1,6 @@
 """`scribewire transcribe`: files in, transcripts out, with a progress bar for each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum, auto
@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from scribewire.client import Client
@@ -62,34 +63,43 @@ def transcribe(
     if output:
         output.mkdir(parents=True, exist_ok=True)
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    outcomes: list[Outcome] = []
+    taken: set[Path] = set()
     with (
         Client() as client,
         Progress(*columns, TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=errors) as bars,
         ThreadPoolExecutor(max_workers=8) as pool,
     ):
-        outcomes = list(pool.map(lambda file: _one(client, file, chosen, format.value, bars), files))
-    taken: set[Path] = set()
-    failed = 0
+        for outcome in pool.map(lambda file: _one(client, file, chosen, format.value, bars), files):
+            outcomes.append(outcome)
+            if output:
+                # At once, so that an interrupted run of a hundred files keeps what is done.
+                for path in _write(outcome, output, taken):
+                    errors.print(escape(str(path)), highlight=False, soft_wrap=True)
     for outcome in outcomes:
         if outcome.error:
-            failed = max(failed, outcome.error.exit_code)
-            errors.print(f"[red]{outcome.file}[/red]: {outcome.error}", highlight=False, soft_wrap=True)
-        for suffix, content in outcome.transcripts.items():
-            if output:
-                path = destination(output, outcome.file, suffix, taken)
-                path.write_bytes(content)
-                errors.print(f"{path}", highlight=False, soft_wrap=True)
-            else:
+            text = f"[red]{escape(str(outcome.file))}[/red]: {escape(str(outcome.error))}"
+            errors.print(text, highlight=False, soft_wrap=True)
+        if not output:
+            for content in outcome.transcripts.values():
                 show(outcome.file, content, heading=len(files) > 1 or len(outcome.transcripts) > 1)
-    if failed:
+    if failed := max(outcome.error.exit_code if outcome.error else 0 for outcome in outcomes):
         raise typer.Exit(failed)
 
 
+def _write(outcome: Outcome, folder: Path, taken: set[Path]) -> Iterator[Path]:
+    for suffix, content in outcome.transcripts.items():
+        path = destination(folder, outcome.file, suffix, taken)
+        path.write_bytes(content)
+        yield path
+    outcome.transcripts.clear()
+
+
 def _one(client: Client, file: Path, options: Mapping[str, Any], suffix: str, bars: Progress) -> Outcome:
-    bar = bars.add_task(file.name, total=1.0, state="uploading")
-    size = max(file.stat().st_size, 1)
+    bar = bars.add_task(escape(file.name), total=1.0, state="uploading")
     outcome = Outcome(file, {})
     try:
+        size = max(file.stat().st_size, 1)
         job = client.submit(file, options, sent=lambda n: bars.update(bar, completed=0.2 * n / size))
         for state in client.follow(job["id"]):
             job = state
@@ -106,7 +116,7 @@ def _one(client: Client, file: Path, options: Mapping[str, Any], suffix: str, ba
                 outcome.error = JobFailed(error["code"], f"not translated into {language}: {error['message']}")
                 continue
             outcome.transcripts[f"{language}.{suffix}"] = client.transcript(job["id"], format=suffix, language=language)
-    except ScribewireError as error:
+    except (ScribewireError, OSError) as error:
         bars.update(bar, state="failed")
-        outcome.error = error
+        outcome.error = error if isinstance(error, ScribewireError) else ScribewireError(str(error))
     return outcome

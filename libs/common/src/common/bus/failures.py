@@ -9,6 +9,7 @@ from typing import cast, get_args
 import structlog
 from aiokafka.errors import MessageSizeTooLargeError
 
+from common import topics
 from common.bus.producer import Outgoing, Producer
 from common.bus.record import Record, header
 from common.envelope import Headers
@@ -17,17 +18,11 @@ from common.events import ErrorInfo, Event, Stage, StageFailed
 
 log = structlog.get_logger(__name__)
 
-RETRY_NAMES = ("10s", "1m", "10m")
-"""The retry topics of a service, `<service>.retry.<name>`, shortest first."""
-
 _HISTORY = 20
 _ERROR_CHARS = 500
+_LONGEST_WAIT = 24 * 3600.0
+"""Seconds; who asks for more is asked again after a day."""
 _jitter = random.Random().uniform  # noqa: S311 - spreads load, hides nothing
-
-
-def retry_topics(service: str) -> tuple[str, ...]:
-    """A service's retry topics, shortest delay first."""
-    return tuple(f"{service}.retry.{name}" for name in RETRY_NAMES)
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,7 @@ class Failures:
         self._producer = producer
         self._delays = tuple(delays)
         self._limit = limit
-        self._topics = retry_topics(service)
+        self._topics = topics.retries(service)
 
     async def failed(self, record: Record, event: Event, failure: Failure, traceparent: bytes | None = None) -> str:
         """Delay the event for another try, or give it up; ``retried`` or ``dead``."""
@@ -139,7 +134,7 @@ class Failures:
             error=failure.kind,
             attempts=number,
         )
-        out = Outgoing(f"{record.topic}.dead", record.key, record.value, headers)
+        out = Outgoing(topics.dead(record.topic), record.key, record.value, headers)
         try:
             await self._producer.deliver(out)
         except MessageSizeTooLargeError:
@@ -151,7 +146,7 @@ class Failures:
     async def _retry(self, record: Record, number: int, failure: Failure) -> None:
         planned = self._delays[min(number, len(self._delays)) - 1]
         # Never sooner than asked for; jitter otherwise only shortens, so that the topic's own delay covers it.
-        wait = max(planned * _jitter(0.7, 1.0), (failure.retry_after or 0.0) * _jitter(1.0, 1.1))
+        wait = max(planned * _jitter(0.7, 1.0), min(failure.retry_after or 0.0, _LONGEST_WAIT) * _jitter(1.0, 1.1))
         now = datetime.now(UTC)
         headers = [
             *self._history(record, number, failure),

@@ -9,10 +9,11 @@ from itertools import count
 import structlog
 
 from common.bus.crew import Crew, dismiss
-from common.bus.failures import Failures, retry_topics, without_marks
+from common.bus.failures import Failures, without_marks
 from common.bus.producer import Outgoing, Producer
 from common.bus.record import Record, header
 from common.bus.subscription import Subscription, Taken
+from common.topics import retries
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +52,7 @@ class Retries:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.subscription = Subscription(
-            retry_topics(service),
+            retries(service),
             f"{service}.retry",
             crew,
             sink=self._hold,
