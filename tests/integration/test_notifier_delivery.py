@@ -213,16 +213,15 @@ async def test_nothing_is_kept_for_a_job_that_is_just_being_erased(office: Offic
     event = completed()
     await office.pool.execute("INSERT INTO jobs (id, owner, lane) VALUES ($1, 'operator', 'bulk')", event.job_id)
     await office.endpoint("https://hooks.example.com/")
-    async with office.pool.acquire() as connection:
-        async with connection.transaction():
-            # As the recorder erases: first the row is locked, at the end the bare id is kept.
-            await connection.execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", event.job_id)
-            announcing = asyncio.create_task(office.announce(event))
-            async with asyncio.timeout(10):
-                while not await office.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
-                    await asyncio.sleep(0.02)
-            await connection.execute("DELETE FROM jobs WHERE id = $1", event.job_id)
-            await connection.execute("INSERT INTO erased_jobs (job_id, erased_at) VALUES ($1, now())", event.job_id)
+    async with office.pool.acquire() as connection, connection.transaction():
+        # As the recorder erases: first the row is locked, at the end the bare id is kept.
+        await connection.execute("SELECT FROM jobs WHERE id = $1 FOR UPDATE", event.job_id)
+        announcing = asyncio.create_task(office.announce(event))
+        async with asyncio.timeout(10):
+            while not await office.pool.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                await asyncio.sleep(0.02)
+        await connection.execute("DELETE FROM jobs WHERE id = $1", event.job_id)
+        await connection.execute("INSERT INTO erased_jobs (job_id, erased_at) VALUES ($1, now())", event.job_id)
     await announcing
     assert await office.rows() == []
 
