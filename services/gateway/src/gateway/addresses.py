@@ -1,7 +1,6 @@
 """Addresses that clients give us to call: refused at once when the notifier would refuse them."""
 
 from common.guard import check_url
-
 from gateway.problems import INVALID, Problem
 
 

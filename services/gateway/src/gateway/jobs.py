@@ -8,8 +8,8 @@ from typing import Literal, get_args
 from uuid import UUID
 
 from aiohttp import web
-from common.bus.producer import Producer
 
+from common.bus.producer import Producer
 from common.events import JobControl
 from gateway.answers import json_answer
 from gateway.auth import owner_of

@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from common.service import Service, serve
-
 from common.blobs.open import open_blobs
 from common.bus import EachStage
 from common.events import UploadReceived
 from common.leases.open import open_leases
+from common.service import Service, serve
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
 from transcoder.settings import TranscoderSettings
