@@ -25,7 +25,8 @@ $(STAMP): requirements.lock pyproject.toml $(addsuffix /pyproject.toml,$(MEMBERS
 		|| { echo "python3 -m venv failed; on Debian: apt install python3-venv" >&2; exit 1; }; \
 	[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; \
 	export VIRTUAL_ENV="$$PWD/.venv"; \
-	$(BIN)/uv pip install --quiet --require-hashes -r requirements.lock; \
+	if [ -t 1 ]; then quiet=; else quiet=--quiet; fi; \
+	$(BIN)/uv pip install $$quiet --require-hashes -r requirements.lock; \
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(addprefix -e ,$(MEMBERS)); \
 	touch $@; \
 	echo "set-up: $$((SECONDS - began)) s"
