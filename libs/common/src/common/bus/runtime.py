@@ -114,7 +114,7 @@ class Bus:
         if self._retries:
             self._retries.start()
         self._committing = self._crew.start(self._commit())
-        self._broker = await self._connected()
+        await self._connect()
         self._watchdog.start()
 
     async def stop(self) -> None:
@@ -160,11 +160,12 @@ class Bus:
         """Wait until the bus itself has failed, and raise why; the process had better end then."""
         await self._crew.broken()
 
-    async def _connected(self) -> KafkaBroker:
+    async def _connect(self) -> None:
         wait = _BACKOFF[0]
         while True:
-            # A broker whose start failed half-way is not started twice: a new one is built each time.
-            broker = KafkaBroker(
+            # A broker whose start failed half-way is not started twice: a new one is built each time. It is known
+            # from its first moment: a stop that comes meanwhile finishes and commits what was already taken.
+            self._broker = KafkaBroker(
                 self._settings.kafka,
                 client_id=f"scribewire-{self._service}",
                 apply_types=False,
@@ -174,18 +175,16 @@ class Bus:
                 logger=None,
             )
             for subscription in self.subscriptions:
-                subscription.declare(broker)
+                subscription.declare(self._broker)
             try:
-                await broker.start()
-            except BaseException as error:
-                await close("the consumers", broker.stop())
-                if not isinstance(error, KafkaError):
-                    raise
+                await self._broker.start()
+            except KafkaError as error:
+                await close("the consumers", self._broker.stop())
                 log.warning("kafka is not reachable, will try again", service=self._service, error=repr(error))
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, _BACKOFF[1])
             else:
-                return broker
+                return
 
     async def _commit(self) -> None:
         while True:
