@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, TypedDict
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -39,6 +39,15 @@ class ErrorInfo(BaseModel):
     message: str
 
 
+class JobFields(TypedDict):
+    """What all events of one attempt of a job share."""
+
+    job_id: UUID
+    owner: str
+    lane: Lane
+    attempt: int
+
+
 class Event(BaseModel):
     """What every event has. ``time`` is when it happened; it goes into the rows, never the database's clock."""
 
@@ -54,6 +63,11 @@ class Event(BaseModel):
     lane: Lane = "interactive"
     attempt: int = Field(default=1, ge=1, description="The job's attempt; delivery attempts are counted in headers.")
     time: AwareDatetime = Field(default_factory=now)
+
+    @property
+    def job(self) -> JobFields:
+        """What an event that follows from this one has in common with it: ``Next(**event.job, …)``."""
+        return {"job_id": self.job_id, "owner": self.owner, "lane": self.lane, "attempt": self.attempt}
 
     @property
     def part(self) -> str:

@@ -105,10 +105,7 @@ class Transcode:
 
 def _progress(event: UploadReceived, fraction: float) -> StageProgress:
     return StageProgress(
-        job_id=event.job_id,
-        owner=event.owner,
-        lane=event.lane,
-        attempt=event.attempt,
+        **event.job,
         stage="transcoder",
         fraction=fraction,
         detail="Reading the file",
@@ -143,10 +140,7 @@ def _manifest(event: UploadReceived, decoding: Decoding, writer: SegmentWriter) 
 def _segments(event: UploadReceived, manifest: Manifest) -> list[SegmentReady]:
     return [
         SegmentReady(
-            job_id=event.job_id,
-            owner=event.owner,
-            lane=event.lane,
-            attempt=event.attempt,
+            **event.job,
             index=piece.index,
             count=len(manifest.pieces),
             start=piece.start,

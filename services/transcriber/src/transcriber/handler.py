@@ -154,12 +154,11 @@ class Assemble:
         return list(await asyncio.gather(*(one(index) for index in range(event.count))))
 
     def _announce(self, event: SegmentTranscribed, manifest: Manifest, transcript: Transcript) -> list[Event]:
-        job = {"job_id": event.job_id, "owner": event.owner, "lane": event.lane, "attempt": event.attempt}
         reference = BlobRef(name=layout.transcript(event.owner, event.job_id))
         text, truncated = inline_text(transcript.text)
         languages = tuple(dict.fromkeys(manifest.options.translate))
         completed = TranscriptCompleted(
-            **job,
+            **event.job,
             transcript=reference,
             text=text,
             truncated=truncated,
@@ -173,7 +172,7 @@ class Assemble:
         )
         requests = [
             TranslationRequested(
-                **job,
+                **event.job,
                 language=language,
                 source_language=transcript.language,
                 transcript=reference,
@@ -192,10 +191,7 @@ def _merged(raw: Sequence[bytes], manifest: Manifest) -> bytes:
 
 def _transcribed(event: SegmentReady, name: str) -> SegmentTranscribed:
     return SegmentTranscribed(
-        job_id=event.job_id,
-        owner=event.owner,
-        lane=event.lane,
-        attempt=event.attempt,
+        **event.job,
         index=event.index,
         count=event.count,
         result=BlobRef(name=name),
@@ -205,10 +201,7 @@ def _transcribed(event: SegmentReady, name: str) -> SegmentTranscribed:
 def _usage(event: SegmentReady, result: SegmentResult) -> UsageRecorded:
     billed = result.billed or Billed(endpoint="")
     return UsageRecorded(
-        job_id=event.job_id,
-        owner=event.owner,
-        lane=event.lane,
-        attempt=event.attempt,
+        **event.job,
         time=billed.at or now(),
         usage_id=uuid5(ids.segment_id(event.job_id, event.index), "usage"),
         service="transcription",
@@ -222,10 +215,7 @@ def _usage(event: SegmentReady, result: SegmentResult) -> UsageRecorded:
 
 def _progress(event: SegmentReady | SegmentTranscribed, done: int) -> StageProgress:
     return StageProgress(
-        job_id=event.job_id,
-        owner=event.owner,
-        lane=event.lane,
-        attempt=event.attempt,
+        **event.job,
         stage="transcriber",
         fraction=min(1.0, done / event.count),
         detail=f"{done} of {event.count} segments",

@@ -115,10 +115,7 @@ def _bill(translator: Translator, parts: Sequence[Part]) -> Billed | None:
 
 def _progress(event: TranslationRequested, fraction: float) -> StageProgress:
     return StageProgress(
-        job_id=event.job_id,
-        owner=event.owner,
-        lane=event.lane,
-        attempt=event.attempt,
+        **event.job,
         stage="translator",
         fraction=fraction,
         detail=f"translating into {event.language}",
@@ -128,10 +125,7 @@ def _progress(event: TranslationRequested, fraction: float) -> StageProgress:
 def _told(event: TranslationRequested, name: str, done: Translation, time: datetime) -> Outputs:
     text, truncated = inline_text(done.text)
     yield TranslationCompleted(
-        job_id=event.job_id,
-        owner=event.owner,
-        lane=event.lane,
-        attempt=event.attempt,
+        **event.job,
         time=time,
         language=event.language,
         translation=BlobRef(name=name),
@@ -142,10 +136,7 @@ def _told(event: TranslationRequested, name: str, done: Translation, time: datet
     )
     if done.billed is not None:
         yield UsageRecorded(
-            job_id=event.job_id,
-            owner=event.owner,
-            lane=event.lane,
-            attempt=event.attempt,
+            **event.job,
             time=time,
             usage_id=ids.event_id(event.job_id, "usage/translation", 1, event.language),
             service="translation",

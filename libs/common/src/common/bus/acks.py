@@ -32,10 +32,6 @@ class Acks:
         self._empty.set()
         self._watching: asyncio.Task[None] | None = None
 
-    def __len__(self) -> int:
-        """How many outputs are under way."""
-        return len(self._queue)
-
     def add(self, delivery: Any, under_way: UnderWay) -> None:
         """Watch a delivery's outputs."""
         last = len(under_way) - 1

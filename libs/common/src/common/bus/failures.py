@@ -62,10 +62,7 @@ def stage_failed(event: Event, failure: Failure, service: str, attempts: int) ->
     if service not in get_args(Stage):
         return None
     return StageFailed(
-        job_id=event.job_id,
-        owner=event.owner,
-        lane=event.lane,
-        attempt=event.attempt,
+        **event.job,
         stage=cast("Stage", service),
         failed_part=event.part,
         error=ErrorInfo(code=failure.code, message=failure.message),

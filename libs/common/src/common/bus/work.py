@@ -125,11 +125,6 @@ class Worker:
             msg = f"the stage {kind} of {service} is leased, but the service has no leases"
             raise ValueError(msg)
 
-    @property
-    def unacknowledged(self) -> int:
-        """Deliveries whose handler is done and whose outputs are under way."""
-        return len(self._acks)
-
     def start(self) -> None:
         """Start watching acknowledgements."""
         self._acks.start()
