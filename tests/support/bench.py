@@ -9,7 +9,12 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Result:
-    """One line of ``build/bench.json``: the median of the rounds' ratios, the lowest and highest, and the aim."""
+    """One line of ``build/bench.json``: the median of the rounds' ratios, the lowest and highest, and the aim.
+
+    ``name`` begins with the measure's code (A1, B2, ...). ``at_most`` says that the aim is an upper bound; ``cpu`` is
+    the median ratio of CPU spent per unit, ours over the peer's, where both could be measured; ``figures`` are the
+    medians behind the ratio, in words with their units.
+    """
 
     name: str
     peer: str
@@ -18,18 +23,43 @@ class Result:
     high: float
     aim: float
     met: bool
+    at_most: bool = False
+    cpu: float | None = None
+    figures: str = ""
 
     def __str__(self) -> str:
         verdict = "met   " if self.met else "MISSED"
-        figures = f"{self.ratio:.2f} ({self.low:.2f} to {self.high:.2f}), aim {self.aim}"
+        bound = "≤" if self.at_most else "≥"
+        cpu = "" if self.cpu is None else f", CPU {self.cpu:.2f}"
+        figures = f"{self.ratio:.2f} ({self.low:.2f} to {self.high:.2f}), aim {bound} {self.aim:g}{cpu}"
         return f"{verdict}  {self.name} / {self.peer}: {figures}"
 
 
-def result(name: str, peer: str, ratios: Sequence[float], *, aim: float, at_most: bool = False) -> Result:
-    """Sum up the rounds; the aim is a lower bound unless ``at_most``."""
+def result(
+    name: str,
+    peer: str,
+    ratios: Sequence[float],
+    *,
+    aim: float,
+    at_most: bool = False,
+    cpu: Sequence[float] = (),
+    figures: str = "",
+) -> Result:
+    """Sum up the rounds; the aim is a lower bound unless ``at_most``; ``cpu`` are ratios of CPU per unit, one a round."""
     median = statistics.median(ratios)
     met = median <= aim if at_most else median >= aim
-    return Result(name, peer, round(median, 3), round(min(ratios), 3), round(max(ratios), 3), aim, met)
+    return Result(
+        name,
+        peer,
+        round(median, 3),
+        round(min(ratios), 3),
+        round(max(ratios), 3),
+        aim,
+        met,
+        at_most,
+        round(statistics.median(cpu), 3) if cpu else None,
+        figures,
+    )
 
 
 def record(path: Path, results: Sequence[Result]) -> None:
