@@ -45,7 +45,7 @@ def result(
     cpu: Sequence[float] = (),
     figures: str = "",
 ) -> Result:
-    """Sum up the rounds; the aim is a lower bound unless ``at_most``; ``cpu`` are ratios of CPU per unit, one a round."""
+    """Sum up the rounds; the aim is a lower bound unless ``at_most``; ``cpu`` are ratios of CPU per unit."""
     median = statistics.median(ratios)
     met = median <= aim if at_most else median >= aim
     return Result(
