@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -19,10 +19,10 @@ START_SECONDS: dict[str, float] = {}
 
 
 @contextmanager
-def running_kafka() -> Iterator[Kafka]:
+def running_kafka(*, port: int | None = None, properties: Mapping[str, str] | None = None) -> Iterator[Kafka]:
     """Kafka in a folder of its own, gone afterwards, also when this process is killed."""
     began = time.monotonic()
-    with _folder("kafka") as folder, Kafka(folder, die_with_parent=True) as kafka:
+    with _folder("kafka") as folder, Kafka(folder, port=port, properties=properties, die_with_parent=True) as kafka:
         START_SECONDS.setdefault("kafka", time.monotonic() - began)
         yield kafka
 
