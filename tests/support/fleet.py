@@ -104,7 +104,8 @@ class Fleet:
     dsn
         Address of a database, which may be empty: `prepare` makes topics and tables.
     env
-        More environment for every service: a provider's key and address, settings.
+        More environment for every service: a provider's key and address, settings. Here and in ``own`` an instance
+        finds its name in place of ``{member}``.
     own
         Environment of one service alone, over the others: ``{"recorder": {"DATABASE_URL": proxied}}``.
     count
@@ -181,6 +182,7 @@ class Fleet:
         port = free_port()
         setting = "SCRIBEWIRE_PORT" if service == "gateway" else "SCRIBEWIRE_HEALTH_PORT"
         environment = {**self._environment, **self._own.get(service, {}), setting: str(port)}
+        environment = {key: value.replace("{member}", name) for key, value in environment.items()}
         member = Member(name, port=port, environment=environment, log=self.folder / "logs" / f"{name}.log")
         keeper = Keeper(member, changed=lambda: None, backoff=_AT_ONCE)
         self.members[name], self._keepers[name] = member, keeper
