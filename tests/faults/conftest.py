@@ -1,6 +1,5 @@
 """One fleet for the scenarios that kill: real parts of its own, a provider that is cheap, a receiver of webhooks."""
 
-import random
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from scribewire.config import Gateway
 from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, running_fleet
 from support.platform import running_kafka, running_postgres
-from support.promises import FULL, SEED
+from support.promises import FULL
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
 from support.thread_loop import ThreadLoop
@@ -32,9 +31,8 @@ def fakes_loop() -> Iterator[ThreadLoop]:
 
 @pytest.fixture(scope="session")
 def engine(fakes_loop: ThreadLoop) -> Iterator[FakeDeepgram]:
-    """A Deepgram that takes up to 200 ms; its callers are told apart."""
-    chance = random.Random(SEED)
-    with fakes_loop.entered(FakeDeepgram(latency=lambda _call: chance.uniform(0.0, 0.2))) as fake:
+    """A Deepgram that costs nothing."""
+    with fakes_loop.entered(FakeDeepgram()) as fake:
         yield fake
 
 

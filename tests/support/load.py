@@ -3,8 +3,8 @@
 import random
 import threading
 import time
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -35,7 +35,7 @@ class Load:
     Parameters
     ----------
     gateways
-        Addresses; who finds one gone tries any of them.
+        The addresses there are at a moment; who finds one gone tries any of them.
     operator_key
         The key that lets in.
     folder
@@ -43,7 +43,7 @@ class Load:
     name
         Begins every Idempotency-Key; no two loads of one database may share it.
     jobs
-        How many.
+        How many, at most where `enough` ends it sooner.
     seed
         Where the recordings' chance begins.
     bursts
@@ -56,7 +56,7 @@ class Load:
 
     def __init__(
         self,
-        gateways: Sequence[str],
+        gateways: Callable[[], Sequence[str]],
         operator_key: str,
         folder: Path,
         *,
@@ -69,7 +69,7 @@ class Load:
     ) -> None:
         self.accepted: list[Accepted] = []
         self.jobs = jobs
-        self._gateways = list(gateways)
+        self._gateways = gateways
         self._key = operator_key
         self._folder = folder
         self._name = name
@@ -80,7 +80,7 @@ class Load:
         self._stopping = False
         self._clients = threading.local()
         self._pool = ThreadPoolExecutor(clients, thread_name_prefix=name)
-        self._submits: list[Future[None]] = []
+        self._submits: list[Future[bool]] = []
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -113,33 +113,43 @@ class Load:
             submit.result()
         return self.ids
 
+    def enough(self) -> None:
+        """Begin no more submits; ``jobs`` is then how many there were."""
+        self._stopping = True
+        begun = [submit for submit in self._submits if not submit.cancel()]
+        wait(begun)
+        self._submits = [submit for submit in begun if submit.result()]
+        self.jobs = len(self._submits)
+
     def under_way(self, at: float) -> int:
         """How many submits a moment (``time.time()``) fell into."""
         return sum(one.began <= at <= one.ended for one in self.accepted)
 
-    def _one(self, number: int) -> None:
-        wait = self._began + number * self._every - time.monotonic()
-        while wait > 0 and not self._stopping:
-            time.sleep(min(wait, 0.5))
-            wait = self._began + number * self._every - time.monotonic()
+    def _one(self, number: int) -> bool:
+        """Submit one; whether it was begun before there were enough."""
+        while (early := self._began + number * self._every - time.monotonic()) > 0 and not self._stopping:
+            time.sleep(min(early, 0.5))
+        if self._stopping:
+            return False
         file = self._folder / f"{self._name}-{number}.wav"
         file.write_bytes(recording(self._seed * 100_000 + number, bursts=self._bursts))
         key = file.stem
         options = {"priority": "bulk" if number % 3 == 0 else "interactive"}
         began, chance = time.time(), random.Random(f"{self._seed} {key}")
         while True:
-            gateway = chance.choice(self._gateways)
+            gateway = chance.choice(self._gateways())
             try:
                 job = self._client(gateway).submit(file, options, idempotency_key=key)
             except (Unreachable, Problem) as error:
                 refused = isinstance(error, Problem) and error.status not in {429, 503}
-                if refused or self._stopping or time.time() > began + _GIVE_UP:
+                if refused or time.time() > began + _GIVE_UP:
                     raise
                 time.sleep(chance.uniform(0.05, 0.25))
             else:
                 break
         self.accepted.append(Accepted(key, str(job["id"]), began, time.time()))
         file.unlink()
+        return True
 
     def _client(self, gateway: str) -> Client:
         """This thread's client of a gateway; it leaves the retries to us, who try sooner and elsewhere."""

@@ -1,9 +1,12 @@
 """A fleet under load, and the judgement of what came of it: where every scenario of kills begins and ends."""
 
 import asyncio
+import random
 import signal
 import time
 from collections import Counter
+from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,8 @@ from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, Life
 from support.history import History, jobs_in, observe
 from support.load import Load
-from support.promises import Tally
+from support.paid_calls import Call
+from support.promises import SEED, Tally
 from support.receiver import Receiver
 from support.running import until
 from support.verdict import ENDED, Death, billed_milliseconds, check, paid_twice, unexplained
@@ -25,7 +29,7 @@ class Trial:
     fleet
         Runs, and has nothing left to do.
     engine
-        The provider its transcribers call, each under its own name.
+        The provider its transcribers call, each under its own name; takes up to 200 ms unless told otherwise.
     receiver
         Is registered for every ending.
     """
@@ -38,9 +42,11 @@ class Trial:
         self._before = frozenset(asyncio.run(jobs_in(fleet.dsn)))
         self._calls = len(engine.calls)
         self._began = time.time()
+        chance = random.Random(SEED)
+        engine.latency = lambda _call: chance.uniform(0.0, 0.2)
 
     @property
-    def calls(self) -> list[Any]:
+    def calls(self) -> list[Call]:
         """What the provider was asked since the trial began."""
         return self.engine.calls[self._calls :]
 
@@ -51,7 +57,31 @@ class Trial:
 
     def load(self, name: str, jobs: int, **how: Any) -> Load:
         """Clients for the fleet's gateways; see `Load`."""
-        return Load(self.fleet.urls, KEY, self._folder / name, name=name, jobs=jobs, **how)
+        return Load(lambda: self.fleet.urls, KEY, self._folder / name, name=name, jobs=jobs, **how)
+
+    def endless(self, name: str, **how: Any) -> Load:
+        """Clients that go on until there is `Load.enough`."""
+        return self.load(name, 20_000, **how)
+
+    def in_flight(self) -> list[Call]:
+        """Calls that the provider has not answered yet."""
+        return [call for call in self.calls if call.ended is None]
+
+    def busiest(self) -> str:
+        """The payer of most calls that are in flight now; empty when there are none."""
+        payers = Counter(call.payer for call in self.in_flight())
+        return max(payers, key=payers.__getitem__, default="")
+
+    def taken_over(self, lives: Iterable[Life]) -> list[float]:
+        """Seconds from a payer's death in mid-call to the next call for the same audio."""
+        waits = []
+        for made in paid_twice(self.calls).values():
+            calls = sorted(made, key=lambda call: call.started)
+            for call, following in pairwise(calls):
+                died = [one.told_at for one in lives if one.member == call.payer and one.told_at is not None]
+                moments = [at for at in died if call.started <= at < following.started]
+                waits += [following.started - max(moments)] if moments else []
+        return waits
 
     def statuses(self) -> Counter[str]:
         """How many of the trial's jobs are in each status now."""
