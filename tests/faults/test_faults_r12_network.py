@@ -17,7 +17,6 @@ WINDOW = 8.0 if FULL else 3.5
 MEETS_NOTHING = 30.0
 PATIENCE = 240.0 if FULL else 90.0
 PAIRS = 10 if FULL else 1
-SINGLES = len(LINKS) * len(FAULTS) if FULL else 4
 BYTES_A_SECOND = (1.0, 300.0)
 """Slicing delivers one byte a second, as the promise says; then so many that requests are whole in the end."""
 
@@ -45,7 +44,8 @@ def troubles() -> list[list[Trouble]]:
     every = [(link, fault) for link in LINKS for fault in FAULTS]
     # The small version meets every fault but one a run, and other links with another seed.
     chosen = every if FULL else [chance.choice([one for one in every if one[1] == f]) for f in chance.sample(FAULTS, 4)]
-    return [*([one] for one in chosen[:SINGLES]), *(chance.sample(every, 2) for _ in range(PAIRS))]
+    pairs = [[(link, chance.choice(FAULTS)) for link in chance.sample(LINKS, 2)] for _ in range(PAIRS)]
+    return [*([one] for one in chosen), *pairs]
 
 
 def described(those: Sequence[Trouble]) -> str:
