@@ -30,7 +30,7 @@ def test_a_stop_finishes_what_it_has_and_leaves_no_trace(trial: Trial) -> None:
 
     with (
         scenario("R7", "every service told to stop under load") as tally,
-        trial.endless("r7", seed=SEED + 3, every=EVERY) as load,
+        trial.endless("r7", most=40, seed=SEED + 3, every=EVERY) as load,
         ThreadPoolExecutor(len(SERVICES)) as pool,
     ):
         stops = [life for stopped in pool.map(stop_often, SERVICES) for life in stopped]
