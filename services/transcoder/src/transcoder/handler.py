@@ -12,6 +12,7 @@ from common.bus import Context, Outputs
 from common.errors import Permanent
 from common.events import BlobRef, SegmentReady, StageProgress, UploadReceived
 from common.manifest import Manifest
+from transcoder.again import completed, copied
 from transcoder.cut import Cutter
 from transcoder.ports import Decoder, Decoding
 from transcoder.segments import SegmentWriter
@@ -26,6 +27,8 @@ class _Cancelled(Exception):  # noqa: N818 - named for what happened
 
 class Transcode:
     """The transcoder's one stage: an `UploadReceived` to as many `SegmentReady` as its audio has segments.
+
+    Where an earlier job's results can be copied, it is to the events that tell of finished results instead.
 
     Doing it again is harmless: segments have derived names and are created only if absent, the same bytes are cut in
     the same places, and a job that has its manifest is not decoded again.
@@ -58,9 +61,12 @@ class Transcode:
         name = layout.manifest(event.owner, event.job_id)
         try:
             if await self._blobs.stat(name) is None:
-                manifest = await self._transcode(event, context)
+                if context.cancelled():
+                    return []
+                manifest = await copied(self._blobs, event) or await self._transcode(event, context)
                 await self._blobs.write(name, manifest.model_dump_json().encode())
             manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
+            results = await completed(self._blobs, event, manifest) if manifest.copied_from is not None else None
         except _Cancelled:
             return []
         except BlobNotFound as error:
@@ -68,7 +74,7 @@ class Transcode:
         except (BlobsUnavailable, OSError) as error:
             raise store_away() from error
         await context.publish(_finished(event, manifest))
-        return _segments(event, manifest)
+        return _segments(event, manifest) if results is None else results
 
     async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
         await context.publish(_progress(event, 0.0))
@@ -124,7 +130,8 @@ def _under_way(event: UploadReceived, decoding: Decoding, seconds: float) -> Sta
 
 
 def _finished(event: UploadReceived, manifest: Manifest) -> StageProgress:
-    detail = str(manifest.media.get("note", "Audio read"))
+    read = "Audio read" if manifest.copied_from is None else "Results of an earlier job copied"
+    detail = str(manifest.media.get("note", read))
     update = {"media": manifest.media, "duration": manifest.duration, "detail": detail}
     return _progress(event, 1.0).model_copy(update=update)
 
