@@ -1,6 +1,5 @@
 """Settings every service has; each is read from the environment, then from `.env`."""
 
-from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -44,7 +43,6 @@ class CommonSettings(BaseSettings):
         default=(10.0, 60.0, 600.0), description="Seconds of the three retry topics, short to long."
     )
     retry_limit: int = Field(default=8, ge=1, description="Deliveries after which an event is a dead letter.")
-    ffmpeg: Path = Field(default=Path("ffmpeg"), description="The ffmpeg program.")
     log_level: str = Field(
         default="INFO", validation_alias=AliasChoices("LOG_LEVEL", "SCRIBEWIRE_LOG_LEVEL"), description="Log level."
     )

@@ -1,5 +1,6 @@
 """An upload becomes segments: decode, cut, store each piece, write the manifest, tell of every segment."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -80,8 +81,8 @@ class Transcode:
         writer = SegmentWriter(self._blobs, event.owner, event.job_id)
         try:
             async with self._blobs.local(event.source.name) as source, self._decoder.open(source) as decoding:
-                await self._store(decoding, writer, event, context)
-                return _manifest(event, decoding, writer)
+                digest = await self._store(decoding, writer, event, context)
+                return _manifest(event, decoding, writer, digest)
         except (Permanent, _Cancelled):
             with suppress(BlobsUnavailable):
                 await writer.discard()
@@ -89,12 +90,15 @@ class Transcode:
         finally:
             writer.close()
 
-    async def _store(self, decoding: Decoding, writer: SegmentWriter, event: UploadReceived, context: Context) -> None:
+    async def _store(self, decoding: Decoding, writer: SegmentWriter, event: UploadReceived, context: Context) -> str:
+        """Store the audio as segments; return the SHA-256 of its samples, the same for the same recording."""
         cutter = Cutter(event.plan.max_seconds)
+        digest = hashlib.sha256()
         told = self._clock()
         async for pcm in decoding.pcm():
             if context.cancelled():
                 raise _Cancelled
+            digest.update(pcm)
             for piece, cut_follows in cutter.feed(pcm):
                 await writer.add(piece)
                 if cut_follows:
@@ -107,6 +111,7 @@ class Transcode:
             await writer.cut()
         if context.cancelled():  # what is erased meanwhile must not come back
             raise _Cancelled
+        return digest.hexdigest()
 
 
 def _progress(event: UploadReceived, fraction: float) -> StageProgress:
@@ -131,8 +136,8 @@ def _finished(event: UploadReceived, manifest: Manifest) -> StageProgress:
     return _progress(event, 1.0).model_copy(update=update)
 
 
-def _manifest(event: UploadReceived, decoding: Decoding, writer: SegmentWriter) -> Manifest:
-    media = dict(decoding.media.facts())
+def _manifest(event: UploadReceived, decoding: Decoding, writer: SegmentWriter, digest: str) -> Manifest:
+    media = {**decoding.media.facts(), "audio_sha256": digest}
     if decoding.damaged:
         media["note"] = "Some of the file is damaged and could not be read"
     return Manifest(
