@@ -141,6 +141,7 @@ class Fleet:
             "SCRIBEWIRE_OPERATOR_KEY_FILE": str(key_file),
             "SCRIBEWIRE_FFMPEG": str(bundled_ffmpeg()),
             "SCRIBEWIRE_WEBHOOK_ALLOW_PRIVATE": "1",
+            "SCRIBEWIRE_REUSE": "false",  # who sends the same bytes again means to have the work done again
             **(env or {}),
         }
 
