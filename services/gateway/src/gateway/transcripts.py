@@ -30,21 +30,27 @@ class Transcripts:
         row = await self._jobs.find(request)
         language = _translated_language(row.job, query.language)
         name = _blob(row, language)
+        headers = {
+            "Content-Type": FORMATS[query.format],
+            "Content-Disposition": _attachment(row.job, language, query.format),
+        }
+        if query.format == "json":  # which is how it is stored
+            found = await self._blobs.stat(name)
+            if found is None:
+                raise _erased()
+            return web.Response(body=self._blobs.read(name), headers={**headers, "Content-Length": str(found.size)})
         try:
             # Plain text is made without the words, which are by far the most of a transcript.
             raw = await (read_spoken if query.format == "txt" else read_all)(self._blobs, name)
         except BlobNotFound:
-            raise Problem(NOT_FOUND, "The result of this job was erased.") from None
-        if query.format != "json":  # which is how it is stored
-            # Rendering hours of speech takes a while; other requests go on meanwhile.
-            raw = await asyncio.to_thread(_rendered, raw, query, translated=language is not None)
-        return web.Response(
-            body=raw,
-            headers={
-                "Content-Type": FORMATS[query.format],
-                "Content-Disposition": _attachment(row.job, language, query.format),
-            },
-        )
+            raise _erased() from None
+        # Rendering hours of speech takes a while; other requests go on meanwhile.
+        body = await asyncio.to_thread(_rendered, raw, query, translated=language is not None)
+        return web.Response(body=body, headers=headers)
+
+
+def _erased() -> Problem:
+    return Problem(NOT_FOUND, "The result of this job was erased.")
 
 
 def _translated_language(job: Job, asked: str | None) -> str | None:
