@@ -44,9 +44,13 @@ def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequen
     """The partition of a key: CRC-32, as librdkafka's clients do by default; a random one without a key.
 
     aiokafka's own is Java's murmur2 in Python, a tenth of all the time that an event costs; this is one call into C.
+    A key that ends in ``#`` and a number takes its turn: its partition is that many after the one of what is before it.
     """
     if key is None:
         return random.choice(available or partitions)  # noqa: S311 - spreads load, hides nothing
+    whole, mark, turn = key.rpartition(b"#")
+    if mark and turn.isdigit():
+        return partitions[(crc32(whole) + int(turn)) % len(partitions)]
     return partitions[crc32(key) % len(partitions)]
 
 
