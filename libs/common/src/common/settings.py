@@ -1,6 +1,5 @@
 """Settings every service has; each is read from the environment, then from `.env`."""
 
-
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
