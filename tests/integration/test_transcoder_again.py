@@ -99,8 +99,7 @@ async def outputs(
 
 async def worked(blobs: FolderBlobs, event: UploadReceived) -> Sequence[Event]:
     """What the handler gives when it has a decoder."""
-    settings = TranscoderSettings(ffmpeg=Path(media.ffmpeg_program()))
-    return await outputs(blobs, event, decoder=await FfmpegDecoder.detect(settings))
+    return await outputs(blobs, event, decoder=await FfmpegDecoder.detect(TranscoderSettings()))
 
 
 async def test_a_copy_is_told_of_as_any_other_result(blobs: FolderBlobs) -> None:

@@ -135,8 +135,8 @@ class _Zygote:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "transcoder.worker", argument],
-                stdin=theirs.fileno(), stdout=subprocess.DEVNULL, cwd="/", env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
-                start_new_session=True,
+                stdin=theirs.fileno(), stdout=subprocess.DEVNULL, start_new_session=True,
+                cwd="/", env={"PATH": os.defpath, "LC_ALL": "C.UTF-8"},
             )  # fmt: skip
         self.close = weakref.finalize(self, _end, self._line, self._process)
 
