@@ -70,6 +70,10 @@ class Member(Service):
         assert self.pid is not None
         self.lives.append(Life(self.name, self.pid, began))
 
+    def life(self, pid: int) -> Life | None:
+        """The latest life of a process id."""
+        return next((life for life in reversed(self.lives) if life.pid == pid), None)
+
     def ready(self) -> bool:
         """Whether `/readyz` answers 200; the first time goes into its life."""
         ready = super().ready()
@@ -197,7 +201,7 @@ class Fleet:
         """Send a signal to an instance that runs and return the life that got it; it is started again when it ends."""
         member = self.members[name]
         pid: int = until(lambda: member.pid or 0, seconds=30, every=0.02, why=f"{name} runs")
-        life = next(life for life in reversed(member.lives) if life.pid == pid)
+        life = until(lambda: member.life(pid), seconds=5, every=0.01, why=f"the life of {name} is written down")
         if life.told is None:
             life.told, life.told_at = number, time.time()
         os.kill(pid, number)
@@ -246,7 +250,7 @@ class Fleet:
         for name in list(self.members) if names is None else list(names):
             member = self.members[name]
             until(
-                lambda member=member: member.pid is not None and member.lives[-1].ready is not None,  # type: ignore[misc]
+                lambda member=member: member.pid and member.lives and member.lives[-1].ready,  # type: ignore[misc]
                 seconds=seconds,
                 every=0.05,
                 why=f"{name} is ready\n{log_tail(member.log)}",
