@@ -104,7 +104,8 @@ class Fleet:
     dsn
         Address of a database, which may be empty: `prepare` makes topics and tables.
     env
-        More environment for every service: a provider's key and address, settings.
+        More environment for every service: a provider's key and address, settings. Here and in ``own`` an instance
+        finds its name in place of ``{member}``.
     own
         Environment of one service alone, over the others: ``{"recorder": {"DATABASE_URL": proxied}}``.
     count
@@ -140,13 +141,18 @@ class Fleet:
             "SCRIBEWIRE_OPERATOR_KEY_FILE": str(key_file),
             "SCRIBEWIRE_FFMPEG": str(bundled_ffmpeg()),
             "SCRIBEWIRE_WEBHOOK_ALLOW_PRIVATE": "1",
+            "SCRIBEWIRE_REUSE": "false",  # who sends the same bytes again means to have the work done again
             **(env or {}),
         }
 
     @property
     def urls(self) -> list[str]:
         """Addresses of the gateways."""
-        return [member.url for name, member in self.members.items() if service_of(name) == "gateway"]
+        return [member.url for name, member in list(self.members.items()) if service_of(name) == "gateway"]
+
+    def of(self, service: str) -> list[str]:
+        """Names of a service's instances."""
+        return [name for name in list(self.members) if service_of(name) == service]
 
     @property
     def lives(self) -> list[Life]:
@@ -181,6 +187,7 @@ class Fleet:
         port = free_port()
         setting = "SCRIBEWIRE_PORT" if service == "gateway" else "SCRIBEWIRE_HEALTH_PORT"
         environment = {**self._environment, **self._own.get(service, {}), setting: str(port)}
+        environment = {key: value.replace("{member}", name) for key, value in environment.items()}
         member = Member(name, port=port, environment=environment, log=self.folder / "logs" / f"{name}.log")
         keeper = Keeper(member, changed=lambda: None, backoff=_AT_ONCE)
         self.members[name], self._keepers[name] = member, keeper
@@ -207,6 +214,25 @@ class Fleet:
 
         until(again, seconds=seconds, every=0.05, why=f"{life.member} is back\n{log_tail(member.log)}")
         return member.lives[-1]
+
+    def terminate(self, name: str, *, seconds: float = 60.0) -> Life:
+        """Send SIGTERM and wait until the life that got it has ended; it is started again."""
+        life = self.kill(name, signal.SIGTERM)
+        until(lambda: life.code is not None, seconds=seconds, every=0.05, why=f"{name} leaves when told to")
+        return life
+
+    def scale(self, count: int, services: Iterable[str] = SERVICES) -> None:
+        """Add instances, or let the latest leave, until there are so many of each, all of them ready."""
+        services = list(services)
+        for service in services:
+            for _ in range(count - len(self.of(service))):
+                self.spawn(service)
+        surplus = [name for service in services for name in sorted(self.of(service), key=number_of)[count:]]
+        for name in surplus:
+            self._keepers[name].stop()
+        for name in surplus:
+            self.remove(name)
+        self.wait_ready()
 
     def remove(self, name: str) -> Life:
         """Let an instance drain and leave for good; return its last life."""

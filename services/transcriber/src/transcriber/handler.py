@@ -10,6 +10,7 @@ from common.blobs.away import store_away
 from common.blobs.patient import PAUSES, write_patiently
 from common.bus.stage import Context
 from common.catalogue import Engine, Unsupported
+from common.completed import transcript_completed
 from common.errors import Permanent, Transient
 from common.events import (
     BlobRef,
@@ -17,10 +18,8 @@ from common.events import (
     SegmentReady,
     SegmentTranscribed,
     StageProgress,
-    TranscriptCompleted,
     TranslationRequested,
     UsageRecorded,
-    inline_text,
     now,
 )
 from common.manifest import Manifest
@@ -154,28 +153,14 @@ class Assemble:
         return list(await asyncio.gather(*(one(index) for index in range(event.count))))
 
     def _announce(self, event: SegmentTranscribed, manifest: Manifest, transcript: Transcript) -> list[Event]:
-        reference = BlobRef(name=layout.transcript(event.owner, event.job_id))
-        text, truncated = inline_text(transcript.text)
         languages = tuple(dict.fromkeys(manifest.options.translate))
-        completed = TranscriptCompleted(
-            **event.job,
-            transcript=reference,
-            text=text,
-            truncated=truncated,
-            language=transcript.language,
-            duration=transcript.duration,
-            words=len(transcript.words) or len(transcript.text.split()),
-            segments=event.count,
-            provider=transcript.provider,
-            model=transcript.model,
-            translations=languages,
-        )
+        completed = transcript_completed(event, transcript, segments=event.count, translations=languages)
         requests = [
             TranslationRequested(
                 **event.job,
                 language=language,
                 source_language=transcript.language,
-                transcript=reference,
+                transcript=completed.transcript,
                 translator=translator_for(language, transcript.language, manifest.options, self._engines),
             )
             for language in languages
