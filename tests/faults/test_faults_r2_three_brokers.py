@@ -107,7 +107,7 @@ def test_brokers_are_killed_in_turn_under_load(cluster: Cluster) -> None:
         assert set(history.rows.values()) == {"completed"}
         assert len(set(accepted)) == JOBS
         assert all(history.usage_rows[job] == 1 for job in accepted)
-        tally.redelivered = history.redelivered
+        tally.redelivered = history.redelivered()
         tally.paid_twice = sum(number - 1 for number in cluster.engine.paid().values())
         assert not tally.paid_twice, "no payer died, so nothing may be paid for twice"
         tally.figures |= {

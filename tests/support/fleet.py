@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scribewire_local.keeper import Backoff, Keeper
-from scribewire_local.parts import ONE_SHOTS, SERVICES, bundled_ffmpeg
+from scribewire_local.parts import ONE_SHOTS, SERVICES
 from scribewire_local.ports import HOST, free_port
 from scribewire_local.service import Service
 from support.running import until
@@ -139,7 +139,6 @@ class Fleet:
             "DATABASE_URL": dsn,
             "SCRIBEWIRE_BLOBS": (folder / "blobs").as_uri(),
             "SCRIBEWIRE_OPERATOR_KEY_FILE": str(key_file),
-            "SCRIBEWIRE_FFMPEG": str(bundled_ffmpeg()),
             "SCRIBEWIRE_WEBHOOK_ALLOW_PRIVATE": "1",
             "SCRIBEWIRE_REUSE": "false",  # who sends the same bytes again means to have the work done again
             **(env or {}),

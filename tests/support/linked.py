@@ -107,8 +107,8 @@ class Linked:
         finding = check(history)
         assert finding.clean, finding
         assert set(history.rows.values()) == {"completed"}, history.rows
-        again, self._redelivered = history.redelivered - self._redelivered, history.redelivered
-        return again
+        before, self._redelivered = self._redelivered, history.redelivered()
+        return self._redelivered - before
 
     def paid_twice(self) -> int:
         """Calls of the recogniser for audio that it had heard before."""
