@@ -81,7 +81,7 @@ async def disturb(platform: Linked, those: Sequence[Trouble]) -> None:
 
 def test_no_fault_of_the_network_costs_anything(platform: Linked) -> None:
     slowest, slowest_name, hits = 0.0, "", 0
-    with scenario("R12", "network faults on each link") as tally:
+    with scenario("R12", "network faults on each link") as tally, platform.explained():
         for number, those in enumerate(troubles()):
             name, began = described(those), time.monotonic()
             paid = platform.paid_twice()

@@ -78,7 +78,10 @@ def test_kafka_is_down(platform: Linked) -> None:
         time.sleep(KAFKA_DOWN)
         platform.kafka.start()
 
-    with scenario("R9", f"Kafka down for {KAFKA_DOWN:.0f} s under {PER_SECOND} submits/s") as tally:
+    with (
+        scenario("R9", f"Kafka down for {KAFKA_DOWN:.0f} s under {PER_SECOND} submits/s") as tally,
+        platform.explained(),
+    ):
         without_kafka(platform, "r9-down", down, tally, seconds=KAFKA_DOWN)
 
 
@@ -92,7 +95,7 @@ def test_kafka_is_killed_and_finds_its_log_unclean(platform: Linked) -> None:
             time.sleep(2.5)
             platform.kafka.start()
 
-    with scenario("R9", "Kafka killed under load, its logs with broken tails") as tally:
+    with scenario("R9", "Kafka killed under load, its logs with broken tails") as tally, platform.explained():
         without_kafka(platform, "r9-killed", crash, tally, seconds=30.0 if FULL else 2.0)
         assert spoiled, "no log was spoiled, so the run proves nothing"
         tally.faults += len(spoiled)
@@ -132,7 +135,7 @@ def restart(platform: Linked, submits: Submits, *, immediate: bool) -> tuple[flo
 
 
 def test_postgres_restarts_are_hardly_noticed(platform: Linked) -> None:
-    with scenario("R10", f"{RESTARTS} restarts of PostgreSQL during {JOBS} jobs") as tally:
+    with scenario("R10", f"{RESTARTS} restarts of PostgreSQL during {JOBS} jobs") as tally, platform.explained():
         submits, paid = platform.submits("r10", seed=SEED), platform.paid_twice()
         submitting = platform.loop.start(submits.run(JOBS, every=RESTARTS * (POSTGRES_DOWN + 4.0) / JOBS))
         away = []

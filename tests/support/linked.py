@@ -73,6 +73,15 @@ class Linked:
     accepted: list[str] = field(default_factory=list)
     _redelivered: int = 0
 
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Show the services' logs when the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.fleet.show_logs()
+            raise
+
     def submits(self, name: str, *, seed: int, translate: int = 0) -> Submits:
         """A client of its gateway."""
         return Submits(self.fleet.urls[0], KEY, name, seed, translate)
