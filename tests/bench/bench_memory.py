@@ -1,8 +1,8 @@
 """Bench F3: whether cost follows the length of a recording, through the whole platform.
 
-One recording of ten minutes and one of eight hours, upload to fetched transcript, by a provider that costs nothing and
-answers with two words a second. Peaks are each service process's own, counted anew for each recording; CPU is that of
-all services with their children. Run by ``make bench``.
+One recording of ten minutes and one of eight hours, from upload to the transcript read as JSON and as text, by a
+provider that costs nothing and hears utterances of ten words. Peaks are each service process's own, counted anew for
+each recording; CPU is that of all services with their children. Run by ``make bench``.
 """
 
 import argparse
@@ -17,11 +17,14 @@ from scribewire.config import Gateway
 from support.bench import Result, record, result
 from support.costs import Costs
 from support.fake_deepgram import FakeDeepgram
+from support.paid_calls import Spoken, spoken
 from support.running import Running, running
 from support.thread_loop import ThreadLoop
 from support.transcribing import tones, transcribe
 
 SHORT = 10
+WORDS = 10
+"""Words of an utterance; a pause of 1.2 s follows."""
 """Minutes of the recording that the long one is compared with."""
 
 
@@ -34,12 +37,21 @@ class Run:
     wall: float
 
 
+def utterances(sha256: str, seconds: float) -> Spoken:
+    """What the provider hears: other words in other audio, ten at a time."""
+    return [
+        (word, start + at // WORDS * 1.2, end + at // WORDS * 1.2)
+        for at, (word, start, end) in enumerate(spoken(sha256, seconds))
+        if end + at // WORDS * 1.2 < seconds
+    ]
+
+
 def measure(client: Client, file: Path, costs: Costs, *, minutes: int) -> Run:
-    """Send a recording through the platform, and read its transcript in every format."""
+    """Send a recording through the platform, and read its transcript as JSON and as text."""
     costs.forget_peaks()
     cpu, wall = costs.cpu(), time.perf_counter()
     job = transcribe(client, file)
-    for format_ in ("json", "txt", "srt"):
+    for format_ in ("json", "txt"):
         client.transcript(str(job["id"]), format=format_)
     wall, cpu = time.perf_counter() - wall, costs.cpu() - cpu
     return Run(costs.peaks(), cpu / minutes * 60, wall)
@@ -85,7 +97,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     loop = ThreadLoop()
-    with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram()) as engine:
+    with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(words=utterances)) as engine:
         env = {"DEEPGRAM_API_KEY": engine.key, "DEEPGRAM_BASE_URL": engine.url}
         with running(env) as platform:
             results = compare(platform, Path(folder), hours=given.hours)

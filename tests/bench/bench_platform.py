@@ -52,7 +52,15 @@ def speech(folder: Path, case: Case, number: int) -> list[Path]:
     """Recordings of real speech, the two samples over and over; no two are the same bytes."""
     both = folder / "both.wav"
     if not both.exists():
-        make("-i", SAMPLES / "monologue.wav", "-i", SAMPLES / "dialogue.wav", "-filter_complex", "concat=n=2:v=0:a=1", both)
+        make(
+            "-i",
+            SAMPLES / "monologue.wav",
+            "-i",
+            SAMPLES / "dialogue.wav",
+            "-filter_complex",
+            "concat=n=2:v=0:a=1",
+            both,
+        )
     files = []
     for at in range(case.recordings):
         path = folder / f"{case.seconds:g}-{at}.flac"
@@ -85,7 +93,9 @@ def recognise(path: Path) -> int:
 
 def bare(pool: Pool, files: Sequence[Path]) -> Run:
     """The bare loop's turn."""
-    workers = [psutil.Process(child.pid) for child in psutil.Process().children() if "spawn_main" in str(child.cmdline())]
+    workers = [
+        psutil.Process(child.pid) for child in psutil.Process().children() if "spawn_main" in str(child.cmdline())
+    ]
 
     def cpu() -> float:
         return sum(sum(worker.cpu_times()[:2]) for worker in workers)
@@ -144,10 +154,13 @@ def main() -> int:
         Case("10 s", given.clips, 10.0, 0.9),
     ]
     env = {"SCRIBEWIRE_OFFLINE_WORKERS": str(WORKERS)}
-    with tempfile.TemporaryDirectory() as folder, get_context("spawn").Pool(WORKERS, start) as pool:
-        with running(env) as platform:
-            compare(platform, pool, Path(folder), Case("warm-up", 2, 10.0, 0.0), rounds=1)
-            results = [compare(platform, pool, Path(folder), case, rounds=given.rounds) for case in cases]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        get_context("spawn").Pool(WORKERS, start) as pool,
+        running(env) as platform,
+    ):
+        compare(platform, pool, Path(folder), Case("warm-up", 2, 10.0, 0.0), rounds=1)
+        results = [compare(platform, pool, Path(folder), case, rounds=given.rounds) for case in cases]
     for one in results:
         print(one)
     record(given.output, results)

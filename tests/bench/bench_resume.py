@@ -1,7 +1,7 @@
 """Bench F4: what is redone when the transcriber is killed at half of a long job.
 
-Recordings of many segments by a provider that costs nothing, answers after a set time and counts its calls. In every second
-one the transcriber is killed (SIGKILL) when half of the segments are there. Run by ``make bench``.
+Recordings of many segments by a provider that costs nothing, answers after a set time and counts its calls. In every
+second one the transcriber is killed (SIGKILL) when half of the segments are there. Run by ``make bench``.
 """
 
 import argparse

@@ -12,6 +12,7 @@ from support.trial import Trial
 JOBS = 2_000 if FULL else 110
 EVERY = 0.1 if FULL else 0.08
 PAUSE = (2.0, 5.0) if FULL else (1.0, 3.0)
+LIMIT = 2_400
 BUSY = 1 if FULL else 4
 REDELIVERED = 100 if FULL else 3
 
@@ -24,7 +25,9 @@ def test_every_job_ends_once_whoever_is_killed(trial: Trial) -> None:
         scenario("R2", "a random service killed every few seconds") as tally,
         trial.load("r2", JOBS, seed=SEED + 1, every=EVERY) as load,
     ):
+        limit = time.monotonic() + LIMIT
         while (FULL and trial.ended() < JOBS) or (not FULL and killed.total() < len(SERVICES)):
+            assert time.monotonic() < limit, f"{JOBS} jobs did not end within {LIMIT} s: {trial.statuses()}"
             time.sleep(chance.uniform(*PAUSE))
             rarest = min(killed[service] for service in SERVICES)
             # At random, but nobody twice more often than another: each has its part in a short run, too.

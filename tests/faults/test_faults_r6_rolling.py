@@ -29,7 +29,7 @@ def test_a_rolling_deploy_loses_and_repays_nothing(trial: Trial) -> None:
     try:
         with (
             scenario("R6", "rolling deploy of every service") as tally,
-            trial.endless("r6", seed=SEED + 2, every=EVERY) as load,
+            trial.endless("r6", most=40, seed=SEED + 2, every=EVERY) as load,
             ThreadPoolExecutor(len(SERVICES)) as pool,
         ):
             left: list[Life] = []

@@ -10,8 +10,8 @@ from support.topiclog import Logged
 Place = tuple[str, str, int]
 """A stage, and the topic and partition it reads."""
 
-LATE = 1.0
-"""Seconds after a death within which work that arrives still counts as waiting from then on."""
+LATE = 5.0
+"""Seconds after a death within which work that arrives waits for a new holder: Kafka gives a dead one 6 s."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,14 @@ def stalls(found: Iterable[Item]) -> dict[Place, float]:
 
 
 def resumed(found: Iterable[Item], place: Place, died: float) -> float | None:
-    """Seconds from a death to the first that came out of a partition; None where nothing waited in it."""
-    here = [item for item in found if item.place == place and item.left > died]
-    if not any(item.entered <= died + LATE for item in here):
+    """Seconds from its holder's death to the first that came out of a partition; None where nothing arrived in it.
+
+    Only of what arrived after the death: what was in work then waits for a lease to lapse, which is another matter.
+    """
+    arrived = [item for item in found if item.place == place and died < item.entered]
+    if not any(item.entered <= died + LATE for item in arrived):
         return None
-    return min(item.left for item in here) - died
+    return min(item.left for item in arrived) - died
 
 
 def _through(stage: str, entered: dict[object, Logged], left: dict[object, Logged]) -> list[Item]:

@@ -1,10 +1,10 @@
-"""Kafka's consumer groups as it sees them: which member holds which partitions, and what is not yet committed."""
+"""Which member of a consumer group holds which partitions, as Kafka sees it."""
 
 import asyncio
 from collections import defaultdict
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
@@ -12,11 +12,6 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 def holders(bootstrap: str, service: str) -> dict[str, set[TopicPartition]]:
     """The partitions that each member of a service's groups holds; a member's name is its own for its life."""
     return asyncio.run(_holders(bootstrap, service))
-
-
-def behind(bootstrap: str) -> dict[str, int]:
-    """How many records each group has not committed, of the partitions it ever committed; nothing where none."""
-    return asyncio.run(_behind(bootstrap))
 
 
 async def _holders(bootstrap: str, service: str) -> dict[str, set[TopicPartition]]:
@@ -37,24 +32,6 @@ async def _holders(bootstrap: str, service: str) -> dict[str, set[TopicPartition
                     held = {TopicPartition(topic, number) for topic, numbers in topics for number in numbers}
                     found[f"{group} {member}"] |= held
     return dict(found)
-
-
-async def _behind(bootstrap: str) -> dict[str, int]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
-    await admin.start()
-    await consumer.start()
-    try:
-        found = {}
-        for group in await _groups(admin):
-            committed: Any = await admin.list_consumer_group_offsets(group)
-            ends = await consumer.end_offsets(list(committed)) if committed else {}
-            if left := sum(end - max(0, committed[partition].offset) for partition, end in ends.items()):
-                found[group] = left
-    finally:
-        await consumer.stop()
-        await admin.close()
-    return found
 
 
 async def _groups(admin: AIOKafkaAdminClient) -> list[str]:

@@ -52,6 +52,8 @@ class Load:
         Seconds between two submits of all clients together; 0 is as fast as they go.
     clients
         How many submit at once.
+    room
+        Asked before each submit whether it may begin; a load that waits for earlier jobs never piles up.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Load:
         bursts: int = 2,
         every: float = 0.0,
         clients: int = 8,
+        room: Callable[[], bool] = lambda: True,
     ) -> None:
         self.accepted: list[Accepted] = []
         self.jobs = jobs
@@ -76,6 +79,7 @@ class Load:
         self._seed = seed
         self._bursts = bursts
         self._every = every
+        self._room = room
         self._began = 0.0
         self._stopping = False
         self._clients = threading.local()
@@ -129,6 +133,8 @@ class Load:
         """Submit one; whether it was begun before there were enough."""
         while (early := self._began + number * self._every - time.monotonic()) > 0 and not self._stopping:
             time.sleep(min(early, 0.5))
+        while not self._stopping and not self._room():
+            time.sleep(0.1)
         if self._stopping:
             return False
         file = self._folder / f"{self._name}-{number}.wav"

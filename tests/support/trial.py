@@ -41,6 +41,7 @@ class Trial:
         self._folder = folder
         self._before = frozenset(asyncio.run(jobs_in(fleet.dsn)))
         self._calls = len(engine.calls)
+        self._hooks = len(receiver.received)
         self._began = time.time()
         chance = random.Random(SEED)
         engine.latency = lambda _call: chance.uniform(0.0, 0.2)
@@ -59,9 +60,19 @@ class Trial:
         """Clients for the fleet's gateways; see `Load`."""
         return Load(lambda: self.fleet.urls, KEY, self._folder / name, name=name, jobs=jobs, **how)
 
-    def endless(self, name: str, **how: Any) -> Load:
-        """Clients that go on until there is `Load.enough`."""
-        return self.load(name, 20_000, **how)
+    def endless(self, name: str, *, most: int, **how: Any) -> Load:
+        """Clients that go on until there is `Load.enough`, with at most so many jobs that have not ended."""
+        load: Load
+
+        def room() -> bool:
+            return len(load.accepted) - len(self.announced()) < most
+
+        load = self.load(name, 20_000, room=room, **how)
+        return load
+
+    def announced(self) -> set[str]:
+        """Ids of the endings since the trial began that the receiver was told of."""
+        return {hook.id for hook in self._receiver.received[self._hooks :]}
 
     def in_flight(self) -> list[Call]:
         """Calls that the provider has not answered yet."""

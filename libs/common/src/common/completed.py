@@ -6,12 +6,13 @@ from uuid import UUID
 
 from common import layout
 from common.events import BlobRef, Event, TranscriptCompleted, TranslationCompleted, inline_text, now
-from common.transcript import Transcript, Translation
+from common.outline import Outline
+from common.transcript import Translation
 
 
 def transcript_completed(
     event: Event,
-    transcript: Transcript,
+    outline: Outline,
     *,
     segments: int,
     translations: Sequence[str],
@@ -23,7 +24,7 @@ def transcript_completed(
     ----------
     event
         Any event of the job.
-    transcript
+    outline
         What is stored.
     segments
         How many pieces the audio was cut into.
@@ -32,18 +33,18 @@ def transcript_completed(
     reused_from
         The job it was copied from.
     """
-    text, truncated = inline_text(transcript.text)
+    text, truncated = inline_text(outline.text)
     return TranscriptCompleted(
         **event.job,
         transcript=BlobRef(name=layout.transcript(event.owner, event.job_id)),
         text=text,
         truncated=truncated,
-        language=transcript.language,
-        duration=transcript.duration,
-        words=len(transcript.words) or len(transcript.text.split()),
+        language=outline.language,
+        duration=outline.duration,
+        words=outline.words,
         segments=segments,
-        provider=transcript.provider,
-        model=transcript.model,
+        provider=outline.provider,
+        model=outline.model,
         translations=tuple(translations),
         reused_from=reused_from,
     )

@@ -130,8 +130,8 @@ class SegmentReady(Event):
 
     @property
     def key(self) -> str:
-        """The segment's id, so that a job's segments spread over all partitions."""
-        return str(ids.segment_id(self.job_id, self.index))
+        """The job and which of its segments: they take the partitions in turn, see `partition_of`."""
+        return f"{self.job_id}#{self.index}"
 
 
 class SegmentTranscribed(Event):

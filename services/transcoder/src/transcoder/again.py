@@ -12,7 +12,8 @@ from common.completed import transcript_completed, translation_completed
 from common.events import Event, UploadReceived
 from common.manifest import Manifest
 from common.options import JobOptions
-from common.transcript import Transcript, Translation
+from common.outline import Outline
+from common.transcript import Translation
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +56,7 @@ async def completed(blobs: Blobs, event: UploadReceived, manifest: Manifest) -> 
         transcript_completed(
             event,
             # Hours of speech are read beside the event loop: it must keep its heartbeats.
-            await asyncio.to_thread(Transcript.model_validate_json, raw),
+            await asyncio.to_thread(Outline.of_stored, raw),
             segments=len(manifest.pieces),
             translations=languages,
             reused_from=manifest.copied_from,
