@@ -186,7 +186,7 @@ async def chamber(folder: Path, limits: Mapping[str, object] | None = None) -> A
     Other users may read the folder, so that not its mode but the decoder's confinement is what is tested.
     """
     folder.mkdir(mode=0o755)
-    environment = {"SCRIBEWIRE_BLOBS": folder.as_uri(), "SCRIBEWIRE_FFMPEG": media.ffmpeg_program()}
+    environment = {"SCRIBEWIRE_BLOBS": folder.as_uri()}
     environment |= {f"SCRIBEWIRE_{name.upper()}": str(value) for name, value in (limits or {}).items()}
     with patch.dict(os.environ, environment):
         async with build() as service:

@@ -65,16 +65,16 @@ class SegmentResult(_Model):
 
 
 class Transcript(_Model):
-    """A job's transcript as users get it."""
+    """A job's transcript as users get it; its words come last, so that readers of the rest may stop before them."""
 
     text: str
     language: str
     duration: float
-    words: tuple[Word, ...] = ()
-    utterances: tuple[Utterance, ...] = ()
-    paragraphs: tuple[Paragraph, ...] = ()
     provider: str = ""
     model: str | None = None
+    utterances: tuple[Utterance, ...] = ()
+    paragraphs: tuple[Paragraph, ...] = ()
+    words: tuple[Word, ...] = ()
 
 
 class Cue(_Model):

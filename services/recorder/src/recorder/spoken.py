@@ -7,9 +7,10 @@ from uuid import UUID
 import structlog
 from pydantic import BaseModel, ValidationError
 
-from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
+from common.blobs import BlobNotFound, Blobs, BlobsUnavailable
 from common.errors import Transient
 from common.events import TranscriptCompleted
+from common.spoken_part import read_spoken
 from common.transcript import Utterance
 
 log = structlog.get_logger(__name__)
@@ -20,7 +21,7 @@ _IN_A_THREAD = 256 * 1024
 
 
 class _Said(BaseModel):
-    """The one field of a transcript that becomes rows; its words, by far the most of it, are passed over."""
+    """The one field of a transcript that becomes rows."""
 
     utterances: tuple[Utterance, ...] = ()
 
@@ -56,7 +57,7 @@ class Spoken:
 
     async def _read(self, event: TranscriptCompleted) -> tuple[Utterance, ...]:
         try:
-            raw = await read_all(self._blobs, event.transcript.name)
+            raw = await read_spoken(self._blobs, event.transcript.name)
             if len(raw) < _IN_A_THREAD:
                 return _Said.model_validate_json(raw).utterances
             return (await asyncio.to_thread(_Said.model_validate_json, raw)).utterances

@@ -35,6 +35,7 @@ JOB: Mapping[str, str] = {
     "error_code": "text",
     "error_message": "text",
     "announced": "boolean",
+    "reused_from": "uuid",
 }
 """The columns of a job and their types, in the order in which they are written."""
 
@@ -48,6 +49,9 @@ TRANSLATION: Mapping[str, str] = {
     "completed_at": "timestamptz",
 }
 """The columns of a translation, likewise."""
+
+UTTERANCE = ("job_id", "index", "start", "end", "speaker", "text")
+"""The columns of an utterance, in the order in which they are written."""
 
 
 def _upsert(table: str, columns: Mapping[str, str], key: str) -> str:
@@ -79,10 +83,9 @@ ERASED_AMONG = "SELECT job_id FROM erased_jobs WHERE job_id = ANY($1::uuid[])"
 
 TRANSLATIONS_OF = f"SELECT {', '.join(TRANSLATION)} FROM translations WHERE job_id = ANY($1::uuid[])"  # noqa: S608
 
-ADD_UTTERANCES = """
-INSERT INTO utterances (job_id, index, start, "end", speaker, text)
-SELECT * FROM unnest($1::uuid[], $2::integer[], $3::float8[], $4::float8[], $5::text[], $6::text[])
-ON CONFLICT (job_id, index) DO NOTHING"""
+SPOKEN_AMONG = """
+SELECT job_id FROM unnest($1::uuid[]) AS asked (job_id)
+ WHERE EXISTS (SELECT FROM utterances WHERE utterances.job_id = asked.job_id)"""
 
 ADD_USAGE = """
 INSERT INTO usage (id, job_id, owner, service, provider, endpoint, model, audio_seconds, tokens, cost_usd, at)

@@ -20,8 +20,6 @@ from recorder import statements as sql
 from recorder.job import Job, Outcome
 from recorder.ports import Sweep
 
-_ROWS_AT_ONCE = 10_000
-
 _job_values = attrgetter(*sql.JOB)
 _outcome_values = attrgetter(*(name for name in sql.TRANSLATION if name != "job_id"))
 
@@ -103,14 +101,21 @@ class Transaction:
             await self._connection.execute(sql.SAVE_TRANSLATIONS, *_columns(sql.TRANSLATION, outcomes))
 
     async def add_utterances(self, utterances: Mapping[UUID, Sequence[Utterance]]) -> None:
-        """Write what was said."""
-        rows = [
+        """Write what was said.
+
+        A job's rows come of one transcript, which is written once, and go in under the job's lock in one transaction:
+        all are there or none. So one look a job does for idempotence, and the rows go by COPY, which has no conflicts.
+        """
+        if not utterances:
+            return
+        there = {row["job_id"] for row in await self._connection.fetch(sql.SPOKEN_AMONG, list(utterances))}
+        rows = (
             (job, index, said.start, said.end, storable(said.speaker), storable(said.text))
             for job, spoken in utterances.items()
+            if job not in there
             for index, said in enumerate(spoken)
-        ]
-        for at in range(0, len(rows), _ROWS_AT_ONCE):
-            await self._connection.execute(sql.ADD_UTTERANCES, *zip(*rows[at : at + _ROWS_AT_ONCE], strict=True))
+        )
+        await self._connection.copy_records_to_table("utterances", records=rows, columns=sql.UTTERANCE)
 
     async def add_usage(self, events: Sequence[UsageRecorded]) -> None:
         """Write billable acts."""

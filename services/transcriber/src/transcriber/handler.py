@@ -1,7 +1,7 @@
 """The two stages: a piece of audio becomes a result, and when all results are there they become a transcript."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from uuid import uuid5
 
 from common import ids, layout
@@ -10,6 +10,7 @@ from common.blobs.away import store_away
 from common.blobs.patient import PAUSES, write_patiently
 from common.bus.stage import Context
 from common.catalogue import Engine, Unsupported
+from common.completed import transcript_completed
 from common.errors import Permanent, Transient
 from common.events import (
     BlobRef,
@@ -17,16 +18,15 @@ from common.events import (
     SegmentReady,
     SegmentTranscribed,
     StageProgress,
-    TranscriptCompleted,
     TranslationRequested,
     UsageRecorded,
-    inline_text,
     now,
 )
 from common.manifest import Manifest
-from common.transcript import Billed, SegmentResult, Transcript
+from common.outline import Outline
+from common.transcript import Billed, SegmentResult
 from transcriber.arrivals import Arrivals
-from transcriber.merge import merge
+from transcriber.merge import Merge
 from transcriber.providers import Recogniser
 from transcriber.rebase import rebase
 from transcriber.translators import translator_for
@@ -120,7 +120,7 @@ class Assemble:
             if not complete or job.finished_by not in {None, event.index}:
                 return []
             manifest = await self._manifest(event)
-            transcript = await self._transcript(event, manifest)
+            outline = await self._outline(event, manifest)
         except BlobsUnavailable as down:
             raise store_away() from down
         except BlobNotFound as gone:
@@ -129,64 +129,55 @@ class Assemble:
             raise Permanent("results_missing", "A result of the job is not in the store any more.") from gone
         # Results that were there before their events came would have the same transcript announced again.
         job.finished_by = event.index
-        return self._announce(event, manifest, transcript)
+        return self._announce(event, manifest, outline)
 
     async def _manifest(self, event: SegmentTranscribed) -> Manifest:
         name = layout.manifest(event.owner, event.job_id)
         return Manifest.model_validate_json(await read_all(self._blobs, name))
 
-    async def _transcript(self, event: SegmentTranscribed, manifest: Manifest) -> Transcript:
+    async def _outline(self, event: SegmentTranscribed, manifest: Manifest) -> Outline:
         name = layout.transcript(event.owner, event.job_id)
         if await self._blobs.stat(name) is None:
-            raw = await self._results(event)
-            # Hours of speech are merged off the event loop: it must keep its heartbeats.
-            body = await asyncio.to_thread(_merged, raw, manifest)
-            await self._blobs.write(name, body)
-        return await asyncio.to_thread(Transcript.model_validate_json, await read_all(self._blobs, name))
+            merged = await self._merged(event, manifest)
+            if await self._blobs.write(name, _pieces(merged)):
+                return merged.outline()
+        # Another process was first: what it stored is what is announced.
+        raw = await read_all(self._blobs, name)
+        return await asyncio.to_thread(Outline.of_stored, raw)
 
-    async def _results(self, event: SegmentTranscribed) -> list[bytes]:
-        slots = asyncio.Semaphore(READS)
+    async def _merged(self, event: SegmentTranscribed, manifest: Manifest) -> Merge:
+        merge = Merge(language=manifest.options.language, duration=manifest.duration)
+        names = [layout.segment_result(event.owner, event.job_id, index) for index in range(event.count)]
+        for at in range(0, event.count, READS):
+            raw = await asyncio.gather(*(read_all(self._blobs, name) for name in names[at : at + READS]))
+            # Off the event loop: it must keep its heartbeats.
+            await asyncio.to_thread(_add, merge, raw)
+        return merge
 
-        async def one(index: int) -> bytes:
-            async with slots:
-                return await read_all(self._blobs, layout.segment_result(event.owner, event.job_id, index))
-
-        return list(await asyncio.gather(*(one(index) for index in range(event.count))))
-
-    def _announce(self, event: SegmentTranscribed, manifest: Manifest, transcript: Transcript) -> list[Event]:
-        reference = BlobRef(name=layout.transcript(event.owner, event.job_id))
-        text, truncated = inline_text(transcript.text)
+    def _announce(self, event: SegmentTranscribed, manifest: Manifest, outline: Outline) -> list[Event]:
         languages = tuple(dict.fromkeys(manifest.options.translate))
-        completed = TranscriptCompleted(
-            **event.job,
-            transcript=reference,
-            text=text,
-            truncated=truncated,
-            language=transcript.language,
-            duration=transcript.duration,
-            words=len(transcript.words) or len(transcript.text.split()),
-            segments=event.count,
-            provider=transcript.provider,
-            model=transcript.model,
-            translations=languages,
-        )
+        completed = transcript_completed(event, outline, segments=event.count, translations=languages)
         requests = [
             TranslationRequested(
                 **event.job,
                 language=language,
-                source_language=transcript.language,
-                transcript=reference,
-                translator=translator_for(language, transcript.language, manifest.options, self._engines),
+                source_language=outline.language,
+                transcript=completed.transcript,
+                translator=translator_for(language, outline.language, manifest.options, self._engines),
             )
             for language in languages
         ]
         return [completed, *requests]
 
 
-def _merged(raw: Sequence[bytes], manifest: Manifest) -> bytes:
-    results = [SegmentResult.model_validate_json(one) for one in raw]
-    transcript = merge(results, language=manifest.options.language, duration=manifest.duration)
-    return transcript.model_dump_json().encode()
+def _add(merge: Merge, raw: Sequence[bytes]) -> None:
+    for one in raw:
+        merge.add(SegmentResult.model_validate_json(one))
+
+
+async def _pieces(merge: Merge) -> AsyncIterator[bytes]:
+    for piece in merge.finish():
+        yield piece
 
 
 def _transcribed(event: SegmentReady, name: str) -> SegmentTranscribed:

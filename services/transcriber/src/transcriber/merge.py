@@ -1,9 +1,13 @@
-"""From segment results to one transcript; a pure function of what was heard, whatever order it came in."""
+"""From segment results to one transcript, which is built as JSON while they are read: hours of words are never held."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic_core import to_json
 
 from common.engines import primary
-from common.transcript import Paragraph, SegmentResult, Transcript, Utterance, Word
+from common.outline import Outline
+from common.transcript import Paragraph, SegmentResult, Utterance, Word
 
 UTTERANCE_PAUSE = 0.7
 """Seconds of silence that end an utterance made from words."""
@@ -16,9 +20,11 @@ PARAGRAPH_LENGTH = 600
 
 _UNSPACED = {"ja", "km", "lo", "my", "th", "zh"}
 
+_WORDS = TypeAdapter(tuple[Word, ...])
 
-def merge(results: Iterable[SegmentResult], *, language: str, duration: float) -> Transcript:
-    """Assemble a transcript.
+
+class Merge:
+    """A transcript in the making: takes segments' results in their order, gives a `common.transcript.Transcript`.
 
     Segments do not overlap, so every word of every segment appears once, in the order of segments. Where an engine
     gave words without utterances, utterances are cut at pauses and not at the joints of segments, so how the audio
@@ -26,87 +32,128 @@ def merge(results: Iterable[SegmentResult], *, language: str, duration: float) -
 
     Parameters
     ----------
-    results
-        The segments' results in any order; one index twice counts once.
     language
         The language that was spoken.
     duration
         Seconds of the whole recording.
     """
-    ordered = [r for _, r in sorted({r.index: r for r in results}.items())]
-    space = "" if primary(language) in _UNSPACED else " "
-    utterances = _utterances(ordered, space)
-    paragraphs = _paragraphs(utterances, space)
-    models = [r.model for r in ordered if r.model is not None]
-    return Transcript(
-        text=space.join(r.text.strip() for r in ordered if r.text.strip()),
-        language=language,
-        duration=duration,
-        words=tuple(w for r in ordered for w in r.words),
-        utterances=tuple(utterances),
-        paragraphs=tuple(paragraphs),
-        provider=ordered[0].provider if ordered else "",
-        model=models[0] if models else None,
-    )
 
+    def __init__(self, *, language: str, duration: float) -> None:
+        self._language = language
+        self._duration = duration
+        self._provider = ""
+        self._model: str | None = None
+        self._count = 0
+        self._space = "" if primary(language) in _UNSPACED else " "
+        self._texts: list[str] = []
+        self._words: list[bytes] = []
+        self._utterances: list[bytes] = []
+        self._paragraphs: list[bytes] = []
+        self._loose: list[Word] = []
+        self._paragraph: list[Utterance] = []
+        self._length = 0
 
-def _utterances(ordered: Sequence[SegmentResult], space: str) -> list[Utterance]:
-    found: list[Utterance] = []
-    loose: list[Word] = []
-    for result in ordered:
-        if result.words and not result.utterances:
-            loose.extend(result.words)
-            continue
-        found.extend(_from_words(loose, space))
-        loose = []
-        if result.utterances:
-            found.extend(result.utterances)
-        elif result.text.strip():
-            found.append(Utterance(start=result.start, end=result.end, text=result.text.strip()))
-    found.extend(_from_words(loose, space))
-    return found
-
-
-def _from_words(words: Sequence[Word], space: str) -> list[Utterance]:
-    groups: list[list[Word]] = []
-    for word in words:
-        last = groups[-1][-1] if groups else None
-        if last is not None and word.start - last.end < UTTERANCE_PAUSE and word.speaker == last.speaker:
-            groups[-1].append(word)
-        else:
-            groups.append([word])
-    return [
-        Utterance(
-            start=group[0].start,
-            end=group[-1].end,
-            text=space.join(w.word for w in group),
-            speaker=group[0].speaker,
-            confidence=_mean([w.confidence for w in group if w.confidence is not None]),
+    def outline(self) -> Outline:
+        """What is announced of the transcript."""
+        text = self._text()
+        return Outline(
+            text=text,
+            language=self._language,
+            duration=self._duration,
+            words=self._count or len(text.split()),
+            provider=self._provider,
+            model=self._model,
         )
-        for group in groups
-    ]
 
+    def add(self, result: SegmentResult) -> None:
+        """Take the result of the next segment."""
+        if self._model is None:
+            self._model = result.model
+        self._provider = self._provider or result.provider
+        self._count += len(result.words)
+        text = result.text.strip()
+        if text:
+            self._texts.append(text)
+        if result.words:
+            self._words.append(_WORDS.dump_json(result.words)[1:-1])
+        if result.words and not result.utterances:
+            for word in result.words:
+                self._word(word)
+            return
+        self._end_of_words()
+        if result.utterances:
+            for utterance in result.utterances:
+                self._utterance(utterance)
+        elif text:
+            self._utterance(Utterance(start=result.start, end=result.end, text=text))
 
-def _paragraphs(utterances: Sequence[Utterance], space: str) -> list[Paragraph]:
-    groups: list[list[Utterance]] = []
-    length = 0
-    for utterance in utterances:
-        last = groups[-1][-1] if groups else None
-        if (
-            last is not None
-            and utterance.start - last.end < PARAGRAPH_PAUSE
-            and utterance.speaker == last.speaker
-            and length < PARAGRAPH_LENGTH
+    def finish(self) -> Iterator[bytes]:
+        """The transcript as JSON, in pieces; nothing is added afterwards."""
+        self._end_of_words()
+        self._end_of_paragraph()
+        head = {
+            "text": self._text(),
+            "language": self._language,
+            "duration": self._duration,
+            "provider": self._provider,
+            "model": self._model,
+        }
+        yield to_json(head)[:-1]
+        for name, entries in (
+            (b"utterances", self._utterances),
+            (b"paragraphs", self._paragraphs),
+            (b"words", self._words),
         ):
-            groups[-1].append(utterance)
-            length += len(utterance.text)
-        else:
-            groups.append([utterance])
-            length = len(utterance.text)
-    return [
-        Paragraph(start=g[0].start, end=g[-1].end, text=space.join(u.text for u in g), speaker=g[0].speaker)
-        for g in groups
-    ]
+            yield b',"%b":[' % name
+            for number, entry in enumerate(entries):
+                yield b"," + entry if number else entry
+            yield b"]"
+        yield b"}"
+
+    def _text(self) -> str:
+        return self._space.join(self._texts)
+
+    def _word(self, word: Word) -> None:
+        last = self._loose[-1] if self._loose else None
+        if last is not None and (word.start - last.end >= UTTERANCE_PAUSE or word.speaker != last.speaker):
+            self._end_of_words()
+        self._loose.append(word)
+
+    def _end_of_words(self) -> None:
+        group, self._loose = self._loose, []
+        if group:
+            self._utterance(
+                Utterance(
+                    start=group[0].start,
+                    end=group[-1].end,
+                    text=self._space.join(w.word for w in group),
+                    speaker=group[0].speaker,
+                    confidence=_mean([w.confidence for w in group if w.confidence is not None]),
+                )
+            )
+
+    def _utterance(self, utterance: Utterance) -> None:
+        self._utterances.append(_json(utterance))
+        last = self._paragraph[-1] if self._paragraph else None
+        if last is not None and (
+            utterance.start - last.end >= PARAGRAPH_PAUSE
+            or utterance.speaker != last.speaker
+            or self._length >= PARAGRAPH_LENGTH
+        ):
+            self._end_of_paragraph()
+        self._paragraph.append(utterance)
+        self._length += len(utterance.text)
+
+    def _end_of_paragraph(self) -> None:
+        group, self._paragraph, self._length = self._paragraph, [], 0
+        if group:
+            text = self._space.join(u.text for u in group)
+            paragraph = Paragraph(start=group[0].start, end=group[-1].end, text=text, speaker=group[0].speaker)
+            self._paragraphs.append(_json(paragraph))
+
+
+def _json(model: BaseModel) -> bytes:
+    return model.model_dump_json().encode()
 
 
 def _mean(values: Sequence[float]) -> float | None:

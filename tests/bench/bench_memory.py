@@ -1,0 +1,112 @@
+"""Bench F3: whether cost follows the length of a recording, through the whole platform.
+
+One recording of ten minutes and one of eight hours, from upload to the transcript read as JSON and as text, by a
+provider that costs nothing and hears utterances of ten words. Peaks are each service process's own, counted anew for
+each recording; CPU is that of all services with their children. Run by ``make bench``.
+"""
+
+import argparse
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from scribewire.client import Client
+from scribewire.config import Gateway
+from support.bench import Result, record, result
+from support.costs import Costs
+from support.fake_deepgram import FakeDeepgram
+from support.paid_calls import Spoken, spoken
+from support.running import Running, running
+from support.thread_loop import ThreadLoop
+from support.transcribing import tones, transcribe
+
+SHORT = 10
+WORDS = 10
+"""Words of an utterance; a pause of 1.2 s follows."""
+"""Minutes of the recording that the long one is compared with."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one recording cost: MiB of each service at most, CPU seconds per hour of audio, seconds of wall time."""
+
+    peaks: dict[str, float]
+    cpu: float
+    wall: float
+
+
+def utterances(sha256: str, seconds: float) -> Spoken:
+    """What the provider hears: other words in other audio, ten at a time."""
+    return [
+        (word, start + at // WORDS * 1.2, end + at // WORDS * 1.2)
+        for at, (word, start, end) in enumerate(spoken(sha256, seconds))
+        if end + at // WORDS * 1.2 < seconds
+    ]
+
+
+def measure(client: Client, file: Path, costs: Costs, *, minutes: int) -> Run:
+    """Send a recording through the platform, and read its transcript as JSON and as text."""
+    costs.forget_peaks()
+    cpu, wall = costs.cpu(), time.perf_counter()
+    job = transcribe(client, file)
+    for format_ in ("json", "txt"):
+        client.transcript(str(job["id"]), format=format_)
+    wall, cpu = time.perf_counter() - wall, costs.cpu() - cpu
+    return Run(costs.peaks(), cpu / minutes * 60, wall)
+
+
+def compare(platform: Running, folder: Path, *, hours: int) -> list[Result]:
+    """The short recording, once to warm up and once to measure, then the long one; results are returned."""
+    short, long = tones(folder, SHORT), tones(folder, hours * 60)
+    costs = Costs(platform)
+    with Client(Gateway(platform.url, platform.key)) as client:
+        measure(client, short, costs, minutes=SHORT)
+        runs = [measure(client, file, costs, minutes=m) for file, m in ((short, SHORT), (long, hours * 60))]
+    for name, run in zip((f"{SHORT} min", f"{hours} h"), runs, strict=True):
+        peaks = "  ".join(f"{service} {mib:.0f}" for service, mib in run.peaks.items())
+        print(f"{name:7} {run.wall:6.1f} s  {run.cpu:6.2f} CPU s/h  MiB: {peaks}", flush=True)
+    brief, full = runs
+    ratios = {service: full.peaks[service] / brief.peaks[service] for service in brief.peaks}
+    worst = max(ratios, key=ratios.__getitem__)
+    return [
+        result(
+            f"F3 peak memory for {hours} h of audio, the service that grows most ({worst})",
+            f"{SHORT} minutes of audio",
+            [ratios[worst]],
+            aim=1.2,
+            at_most=True,
+            figures=", ".join(f"{name} {brief.peaks[name]:.0f} to {full.peaks[name]:.0f} MiB" for name in ratios),
+        ),
+        result(
+            f"F3 CPU of all services per hour of audio, {hours} h",
+            f"{SHORT} minutes of audio",
+            [full.cpu / brief.cpu],
+            aim=1.05,
+            at_most=True,
+            figures=f"{full.cpu:.2f} against {brief.cpu:.2f} CPU s per hour",
+        ),
+    ]
+
+
+def main() -> int:
+    """Run the bench; 1 when an aim was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=int, default=8, help="length of the long recording")
+    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    given = parser.parse_args()
+    loop = ThreadLoop()
+    with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(words=utterances)) as engine:
+        env = {"DEEPGRAM_API_KEY": engine.key, "DEEPGRAM_BASE_URL": engine.url}
+        with running(env) as platform:
+            results = compare(platform, Path(folder), hours=given.hours)
+    loop.close()
+    for one in results:
+        print(one)
+    record(given.output, results)
+    return 0 if all(one.met for one in results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,157 @@
+"""Whether the segments of one recording spread: one hour on two transcriber processes beside one.
+
+Twice: by a provider that costs nothing and takes a set time for each call, where a transcriber makes so many calls at
+once; and by pocketsphinx, one worker process to a transcriber, on less audio. Measured is what transcribers do: from
+the end of transcoding to the completed job. One and two take turns on one platform: the second transcriber joins and
+leaves as a rolling update would have it. Run by ``make bench``.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from scribewire.client import Client
+from scribewire.config import Gateway
+from scribewire_local.parts import environment
+from scribewire_local.ports import free_port
+from scribewire_local.settings import LocalSettings
+from support.bench import Result, record, result
+from support.fake_deepgram import FakeDeepgram
+from support.media import SAMPLES, make
+from support.running import Running, running, until
+from support.thread_loop import ThreadLoop
+from support.transcribing import tones
+
+LATENCY = 1.0
+CALLS_AT_ONCE = 6
+SEGMENT = 20.0
+ENVIRONMENT = {
+    "SCRIBEWIRE_SEGMENT_SECONDS": str(SEGMENT),
+    "SCRIBEWIRE_CONCURRENCY": str(CALLS_AT_ONCE),
+    "SCRIBEWIRE_OFFLINE_WORKERS": "1",
+}
+
+
+@contextmanager
+def second_transcriber(platform: Running, log: Path) -> Iterator[None]:
+    """One more transcriber beside the platform's own, ready inside the block."""
+    own = environment(platform.home, LocalSettings(home=platform.home))
+    port = free_port()
+    env = {**os.environ, **platform.env, **own, "SCRIBEWIRE_HEALTH_PORT": str(port)}
+
+    def ready() -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, TimeoutError):
+            return False
+
+    with log.open("ab") as out:
+        other = subprocess.Popen([sys.executable, "-m", "transcriber"], env=env, stdout=out, stderr=out)
+        try:
+            until(ready, seconds=60, why="the second transcriber is ready")
+            yield
+        finally:
+            other.terminate()
+            other.wait(60)
+
+
+def recognised(platform: Running, file: Path, provider: str) -> float:
+    """Seconds from the end of transcoding to the end of the job."""
+    with Client(Gateway(platform.url, platform.key)) as client:
+        job = client.submit(file, {"provider": provider})
+        begun: float | None = None
+        state: Any = job
+        for state in client.follow(str(job["id"])):
+            if begun is None and state["status"] == "transcribing":
+                begun = time.perf_counter()
+    if state["status"] != "completed" or begun is None:
+        raise RuntimeError(state)
+    return time.perf_counter() - begun
+
+
+def compare(
+    platform: Running, folder: Path, provider: str, media: Callable[[int], Path], *, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Seconds with one transcriber and with two, in turn; the first recording warms up."""
+    one, two = [], []
+    recognised(platform, media(0), provider)
+    for number in range(rounds):
+        one.append(recognised(platform, media(2 * number + 1), provider))
+        with second_transcriber(platform, folder / "second.log"):
+            if provider == "pocketsphinx":  # a warm worker in either
+                recognised(platform, media(-number - 1), provider)
+            two.append(recognised(platform, media(2 * number + 2), provider))
+        print(f"round {number + 1}  {provider:12}  one {one[-1]:6.2f} s  two {two[-1]:6.2f} s", flush=True)
+    return one, two
+
+
+def speech(folder: Path, seconds: int, number: int) -> Path:
+    """The samples, over and over; each number gives other bytes."""
+    path = folder / "speech.flac"
+    loop = ("-stream_loop", "-1", "-i", SAMPLES / "monologue.wav", "-t", str(seconds))
+    make(*loop, "-metadata", f"title={number}", path)
+    return path
+
+
+def main() -> int:
+    """Run the bench; 1 when an aim was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--minutes", type=int, default=60, help="length of the recording for the provider")
+    parser.add_argument("--seconds", type=int, default=60, help="length of the recording for pocketsphinx")
+    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    given = parser.parse_args()
+    loop = ThreadLoop()
+    with tempfile.TemporaryDirectory() as name, loop.entered(FakeDeepgram(latency=LATENCY)) as engine:
+        folder = Path(name)
+        env = {"DEEPGRAM_API_KEY": engine.key, "DEEPGRAM_BASE_URL": engine.url}
+        with running({**ENVIRONMENT, **env}) as platform:
+            paid = compare(
+                platform,
+                folder,
+                "deepgram",
+                lambda number: tones(folder, given.minutes, tags={"title": str(number)}),
+                rounds=given.rounds,
+            )
+            offline = compare(
+                platform,
+                folder,
+                "pocketsphinx",
+                lambda number: speech(folder, given.seconds, number),
+                rounds=given.rounds,
+            )
+    loop.close()
+    results = [
+        spread(f"recognising {given.minutes} min on 2 transcribers, a provider of {LATENCY:g} s a call", paid),
+        spread(f"recognising {given.seconds} s on 2 transcribers of one pocketsphinx worker each", offline),
+    ]
+    for one in results:
+        print(one)
+    record(given.output, results)
+    return 0 if all(one.met for one in results) else 1
+
+
+def spread(name: str, times: tuple[list[float], list[float]]) -> Result:
+    """The ratios of one against two."""
+    one, two = times
+    return result(
+        name,
+        "on 1 transcriber",
+        [a / b for a, b in zip(one, two, strict=True)],
+        aim=1.8,
+        figures=f"{sorted(two)[len(two) // 2]:.1f} against {sorted(one)[len(one) // 2]:.1f} s",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
