@@ -86,7 +86,7 @@ def test_the_probe_can_succeed(targets: Targets) -> None:
         "open a file", "open another tenant's upload", "list a folder", "write a file", "remove a file", "connect",
         "send a datagram", "fork", "make a thread", "see the service", "make memory executable", "run a program",
     }  # fmt: skip
-    layers = ("allow_only_computing", "forbid_paths", "_limit", "_become", "leave_network")
+    layers = ("allow_only_computing", "forbid_paths", "_limit", "_stay_in_empty_folder", "_become", "leave_network")
     told = tried(targets, *layers, expected=expected)
     assert expected - {"run a program"} <= set(told["succeeded"])
 

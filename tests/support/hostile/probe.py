@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 from transcoder.worker import child, sandbox
-from transcoder.worker.wire import END, HEADER, MEDIA, PCM, READY
+from transcoder.worker.wire import END, HEADER, MEDIA, PCM, READY, Findings, send
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -115,7 +115,7 @@ class Probe:
 
     def __init__(self, tries: Mapping[str, Callable[[], object]]) -> None:
         self._tries = tries
-        self.findings = child.Extraction(0, 0).findings
+        self.findings = Findings()
 
     def run(self, describe: object, give: Callable[[memoryview], None]) -> None:
         """Try everything."""
@@ -137,24 +137,26 @@ def main() -> None:
     for name in given["without"]:
         setattr(sandbox, name, (lambda: False) if name == "leave_network" else _lacking)
     order = child.Order(limits=sandbox.Limits(**given["limits"]), max_seconds=60.0)
+    sandbox.leave_files()
     left = sandbox.leave_network()
     reading, writing = os.pipe()
     source = os.open(given["targets"]["file"], os.O_RDONLY)
     with socket.socket() as another:  # a descriptor of the forker's that the worker must not keep
         probe = Probe(attempts(**given["targets"]))
-        child.Extraction = lambda *_: probe  # type: ignore[assignment,misc]  # the probe takes its place
+        vars(child)["Extraction"] = lambda *_: probe
         pid = os.fork()
         if pid == 0:
             with suppress(BaseException):
                 try:
                     child.live(order, source, writing, left)
                 except BaseException:
-                    child.send(4, PCM, json.dumps(["the probe broke", traceback.format_exc()]).encode())
+                    send(4, PCM, json.dumps(["the probe broke", traceback.format_exc()]).encode())
             os._exit(0)
         os.close(writing)
         another.fileno()
     _, status = os.waitpid(pid, 0)
-    ready, done, succeeded = None, False, {}
+    ready, done = None, False
+    succeeded: dict[str, str] = {}
     for kind, payload in _messages(reading):
         if kind == READY:
             ready = json.loads(payload)
