@@ -58,14 +58,15 @@ def all_that_is_written(path: Path) -> Iterator[None]:
 
 
 async def endure(there: Chamber, attacks: Iterable[Attack]) -> list[Verdict]:
-    """Run attacks side by side, a good file right behind each."""
-    waiting = iter(attacks)
+    """Run attacks side by side, a good file right behind each; at small size behind each fifth mutant."""
+    waiting = enumerate(attacks)
     verdicts: list[Verdict] = []
 
     async def lane() -> None:
-        for name, data, ending in waiting:
+        for number, (name, data, ending) in waiting:
             verdict = await there.attack(name, data, ending=ending)
-            verdict.wrong += await there.survives()
+            if FULL or "mutated" not in name or number % 5 == 0:
+                verdict.wrong += await there.survives()
             verdicts.append(verdict)
 
     async with asyncio.TaskGroup() as lanes:
@@ -197,7 +198,7 @@ def bombs(folder: Path) -> Iterator[Attack]:
     """Every attack of the scenario; mutants are remade by their name's seed and number."""
     scale = 10 if FULL else 1
     made = [*lying_waves(), *lying_movies(), *crowded(folder, scale=scale), *odd_streams(folder, scale=scale)]
-    made += long_ones(folder, hours=4 if FULL else 1)
+    made += islice(long_ones(folder, hours=4 if FULL else 1), None if FULL else 4)
     originals = {kind: media.speech_file(kind, folder, seconds=0.5).read_bytes() for kind in media.KINDS}
-    made += mutants(originals, count=3000 if FULL else 300, seed=SEED)
+    made += mutants(originals, count=3000 if FULL else 200, seed=SEED)
     return ((name, data, "") for name, data in made)

@@ -72,7 +72,7 @@ class Meter:
         self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stop.wait(0.25):
+        while not self._stop.wait(0.5):
             resident = [size for size in map(_resident, _below(self._ours.pid)) if size is not None]
             self.children_mib = max(self.children_mib, sum(resident) >> 20)
             self.own_mib = max(self.own_mib, (self._ours.memory_info().rss - self._base) >> 20)

@@ -1,5 +1,6 @@
 """Judges what a worker said of a file: what it is, and why there is no audio to be had from it."""
 
+import re
 import signal
 from dataclasses import replace
 
@@ -16,6 +17,9 @@ _FINDINGS = TypeAdapter(Findings)
 _WORD = 64
 """Characters of a container's or codec's name; whoever sends more is no worker of ours."""
 
+_LARGEST = 2.0**40
+"""No rate, no count and no duration is larger."""
+
 
 class Report:
     """What is known of one file; a file may have taken its worker over, so what that says is checked."""
@@ -31,18 +35,18 @@ class Report:
             if kind == MEDIA:
                 said = _DESCRIBED.validate_json(payload)
                 self.media = Media(
-                    said.container[:_WORD],
-                    said.codec[:_WORD],
-                    said.channels,
-                    said.sample_rate,
-                    said.duration,
+                    _word(said.container),
+                    _word(said.codec),
+                    int(_number(said.channels) or 0),
+                    int(_number(said.sample_rate) or 0),
+                    _number(said.duration),
                     said.estimated,
                 )
             elif kind == END:
                 self._findings = _FINDINGS.validate_json(payload)
                 if self.media is not None:
                     mean, peak = self._findings.mean_dbfs, self._findings.peak_dbfs
-                    self.media = replace(self.media, mean_dbfs=mean, peak_dbfs=peak)
+                    self.media = replace(self.media, mean_dbfs=_level(mean), peak_dbfs=_level(peak))
         except ValidationError:
             pass
 
@@ -82,3 +86,17 @@ class Report:
     def _causes(self) -> list[Cause]:
         found = set() if self._findings is None else self._findings.causes
         return [cause for key, cause in CAUSES.items() if key in found]
+
+
+def _word(said: str) -> str:
+    """A name without what could be markup, a path or a line's end: it goes into messages and events."""
+    return re.sub(r"[^\w.,+-]", "", said, flags=re.ASCII)[:_WORD]
+
+
+def _number(said: float | None) -> float | None:
+    """A number that can be true: finite, not negative, not beyond all measure; no other is passed on."""
+    return said if said is not None and 0 <= said < _LARGEST else None
+
+
+def _level(said: float | None) -> float | None:
+    return said if said is not None and abs(said) < 1000 else None

@@ -1,12 +1,15 @@
 """What a process gives up before it reads an untrusted byte, layer by layer; a missing layer is named, not hidden."""
 
+import errno
 import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from transcoder.worker import kernel
 from transcoder.worker.landlock import forbid_paths
@@ -34,6 +37,17 @@ def leave_network() -> bool:
     return False
 
 
+def leave_files() -> None:
+    """Go to a folder that is empty and removed, which becomes the root of whoever enters the sandbox from here.
+
+    Landlock and seccomp forbid to open files, not to look whether they are there and how large they are.
+    """
+    with suppress(OSError):
+        folder = tempfile.mkdtemp()
+        os.chdir(folder)
+        Path(folder).rmdir()
+
+
 def enter(limits: Limits) -> tuple[list[str], list[str]]:
     """Give up all but computing and the open descriptors, for good; return the layers that hold and those missing."""
     held: list[str] = []
@@ -48,6 +62,7 @@ def enter(limits: Limits) -> tuple[list[str], list[str]]:
             held.append(name)
 
     layer("limits", lambda: _limit(limits))
+    layer("empty root", _stay_in_empty_folder)
     if os.geteuid() == 0:
         layer("own user", lambda: _become(limits.uid))
     layer("no capabilities", kernel.drop_capabilities)
@@ -70,6 +85,12 @@ def _limit(limits: Limits) -> None:
         resource.setrlimit(what, (soft, hard))
     if sys.platform == "linux":  # Darwin does not know a limit on address space
         resource.setrlimit(resource.RLIMIT_AS, (limits.memory_mib << 20,) * 2)
+
+
+def _stay_in_empty_folder() -> None:
+    if Path("/").samefile("."):
+        raise OSError(errno.ENOTEMPTY, "this is no empty folder")
+    os.chroot(".")
 
 
 def _become(uid: int) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import fcntl
 import platform
 from collections.abc import Iterator, Mapping
 
@@ -12,7 +13,7 @@ _CALLS: Mapping[str, tuple[int, int]] = {
     "brk": (12, 214), "rt_sigaction": (13, 134), "rt_sigprocmask": (14, 135), "rt_sigreturn": (15, 139),
     "pread64": (17, 67), "readv": (19, 65), "writev": (20, 66), "sched_yield": (24, 124), "mremap": (25, 216),
     "madvise": (28, 233), "dup": (32, 23), "nanosleep": (35, 101), "getpid": (39, 172), "exit": (60, 93),
-    "fcntl": (72, 25), "gettimeofday": (96, 169), "sigaltstack": (131, 132), "gettid": (186, 178),
+    "gettimeofday": (96, 169), "sigaltstack": (131, 132), "gettid": (186, 178),
     "futex": (202, 98), "sched_getaffinity": (204, 123), "restart_syscall": (219, 128), "clock_gettime": (228, 113),
     "clock_nanosleep": (230, 115), "exit_group": (231, 94), "newfstatat": (262, 79), "set_robust_list": (273, 99),
     "getrandom": (318, 278), "rseq": (334, 293),
@@ -22,11 +23,15 @@ _CALLS: Mapping[str, tuple[int, int]] = {
 _MAPPING: Mapping[str, tuple[int, int]] = {"mmap": (9, 222), "mprotect": (10, 226)}
 """Allowed as long as the memory is not to be executed."""
 
+_FCNTL = (72, 25)
+_COMMANDS = (fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_DUPFD_CLOEXEC)
+"""What `fcntl` may be asked: others let the kernel send signals to any process of the same user in our name."""
+
 _MACHINES = {"x86_64": (0, 0xC000_003E), "aarch64": (1, 0xC000_00B7)}
 """The column of the tables, and what the kernel calls the architecture."""
 
 _LOAD, _IF_EQUAL, _IF_ANY_BIT, _RETURN = 0x20, 0x15, 0x45, 0x06
-_NUMBER, _ARCHITECTURE, _PROTECTION = 0, 4, 32
+_NUMBER, _ARCHITECTURE, _COMMAND, _PROTECTION = 0, 4, 24, 32
 _PROT_EXEC = 4
 _ALLOW, _REFUSE, _KILL = 0x7FFF_0000, 0x0005_0000 | errno.EPERM, 0x8000_0000
 
@@ -63,13 +68,24 @@ def _instructions(column: int, architecture: int) -> Iterator[_Instruction]:
     yield _Instruction(_IF_EQUAL, 1, 0, architecture)
     yield _Instruction(_RETURN, 0, 0, _KILL)
     yield _Instruction(_LOAD, 0, 0, _NUMBER)
-    # Behind the comparisons stand: refuse, look at the protection, refuse if it has the bit, allow.
-    for left, number in zip(range(len(mapping), 0, -1), mapping, strict=True):
-        yield _Instruction(_IF_EQUAL, left + len(allowed), 0, number)
-    for left, number in zip(range(len(allowed), 0, -1), allowed, strict=True):
-        yield _Instruction(_IF_EQUAL, left + 3, 0, number)
+    # Behind the comparisons stand: refuse; look at the protection, refuse if it has the bit, else allow; look at the
+    # command, allow those on the list; refuse; allow. Jumps are counted from the instruction behind.
+    refuse = len(mapping) + 1 + len(allowed)
+    look_at_protection, look_at_command = refuse + 1, refuse + 3
+    refuse_again = look_at_command + 1 + len(_COMMANDS)
+    allow = refuse_again + 1
+    targets = [
+        *[(number, look_at_protection) for number in mapping],
+        (_FCNTL[column], look_at_command),
+        *[(number, allow) for number in allowed],
+    ]
+    for at, (number, target) in enumerate(targets):
+        yield _Instruction(_IF_EQUAL, target - at - 1, 0, number)
     yield _Instruction(_RETURN, 0, 0, _REFUSE)
     yield _Instruction(_LOAD, 0, 0, _PROTECTION)
-    yield _Instruction(_IF_ANY_BIT, 0, 1, _PROT_EXEC)
+    yield _Instruction(_IF_ANY_BIT, refuse_again - look_at_protection - 2, allow - look_at_protection - 2, _PROT_EXEC)
+    yield _Instruction(_LOAD, 0, 0, _COMMAND)
+    for at, command in enumerate(_COMMANDS, look_at_command + 1):
+        yield _Instruction(_IF_EQUAL, allow - at - 1, 0, command)
     yield _Instruction(_RETURN, 0, 0, _REFUSE)
     yield _Instruction(_RETURN, 0, 0, _ALLOW)

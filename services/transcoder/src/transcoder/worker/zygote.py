@@ -10,7 +10,7 @@ import struct
 from contextlib import suppress
 
 from transcoder.worker.child import Order, live
-from transcoder.worker.sandbox import leave_network
+from transcoder.worker.sandbox import leave_files, leave_network
 from transcoder.worker.warm import warm_up
 
 STATUS = struct.Struct("<i")
@@ -33,6 +33,7 @@ class Zygote:
     def __init__(self, line: socket.socket, order: Order) -> None:
         self._line = line
         self._order = order
+        leave_files()
         self._network_left = leave_network()
         self._children: dict[int, socket.socket] = {}
         self._selector = selectors.DefaultSelector()
