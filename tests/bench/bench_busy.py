@@ -1,9 +1,9 @@
 """Bench B2: what others notice of 64 uploads at once, and what memory an upload takes.
 
 A real gateway in a process of its own, with a real Kafka and PostgreSQL. One client asks for a job every few
-milliseconds, over one connection: on an idle gateway, then while another process sends 64 forms of 4 MiB at once, each
-over a connection of its own. A ratio is of one round's 99th percentiles. The sender is on the same machine and takes its
-share of the cores, which is part of what is measured. Run by ``make bench``.
+milliseconds, over one connection: on an idle gateway, then while another process sends 64 forms of 4 MiB at once,
+each over a connection of its own. A ratio is of one round's 99th percentiles. The sender is on the same machine and
+takes its share of the cores, which is part of what is measured. Run by ``make bench``.
 """
 
 import argparse
