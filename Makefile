@@ -47,10 +47,12 @@ check: $(STAMP) ## lint, format, types, walls between rooms, the contract
 	echo "check: $$((SECONDS - began)) s"
 
 bench: $(STAMP) ## measure throughput and memory; the results lie in build/bench.json
-	@PYTHONPATH=tests $(BIN)/python tests/bench
+	@status=0; PYTHONPATH=tests $(BIN)/python tests/bench || status=$$?; \
+	PYTHONPATH=tests $(BIN)/python -m support.pages performance; exit $$status
 
 faults: $(STAMP) ## the fault runs at full size (about an hour); the results lie in build/faults.json
-	@SCRIBEWIRE_FAULTS=full $(PYTEST) tests/faults -s $(ARGS)
+	@status=0; SCRIBEWIRE_FAULTS=full $(PYTEST) tests/faults -s $(ARGS) || status=$$?; \
+	PYTHONPATH=tests $(BIN)/python -m support.pages reliability; exit $$status
 
 lock: ## write requirements.lock anew from the pyproject files
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv .venv

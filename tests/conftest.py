@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from scribewire_local.kafka import Kafka
 from support.azurite import NoAzurite, running_azurite
+from support.buskit import fresh_topics
 from support.platform import START_SECONDS, fresh_database, running_kafka, running_postgres
 
 
@@ -18,6 +20,20 @@ def kafka_bootstrap() -> Iterator[str]:
     """Bootstrap address of a real Kafka that this session shares; use topic and group names of your own."""
     with running_kafka() as kafka:
         yield kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def bus_broker() -> Iterator[Kafka]:
+    """A Kafka for the tests of the bus, which break it and make its topics anew; whoever stops it starts it again."""
+    with running_kafka() as kafka:
+        yield kafka
+
+
+@pytest.fixture
+async def bus_kafka(bus_broker: Kafka) -> str:
+    """Bootstrap address of that Kafka, with the topics of the bus's tests there and empty."""
+    await fresh_topics(bus_broker.bootstrap)
+    return bus_broker.bootstrap
 
 
 @pytest.fixture(scope="session")

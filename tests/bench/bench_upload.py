@@ -31,8 +31,10 @@ from support.platform import running_kafka, running_postgres
 
 MIB = 1024 * 1024
 BLOCK = os.urandom(MIB)
-HEAD = b'--frontier\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
-TAIL = b"\r\n--frontier--\r\n"
+BOUNDARY = "------------------------d74496d66958873e"
+"""As curl makes them; browsers' are about as long."""
+HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'.encode()
+TAIL = f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def send(url: str, mib: int) -> None:
     length = len(HEAD) + mib * MIB + len(TAIL)
     request = (
         f"POST /v1/jobs HTTP/1.1\r\nHost: {address.netloc}\r\nx-api-key: {KEY}\r\nConnection: close\r\n"
-        f"Content-Type: multipart/form-data; boundary=frontier\r\nContent-Length: {length}\r\n\r\n"
+        f"Content-Type: multipart/form-data; boundary={BOUNDARY}\r\nContent-Length: {length}\r\n\r\n"
     )
     with socket.create_connection((str(address.hostname), int(address.port or 0))) as connection:
         connection.sendall(request.encode() + HEAD)

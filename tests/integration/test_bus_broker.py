@@ -141,3 +141,13 @@ async def test_the_control_log_goes_on_after_a_restart_of_the_broker(bus_broker:
     await publish(bus_kafka, [JobControl(job_id=event.job_id, owner="tester", action="cancel")])
     await asyncio.wait_for(control.wait_cancelled(event.job_id), 60)
     await control.stop()
+
+
+async def test_of_several_bootstrap_servers_one_that_answers_is_enough(bus_kafka: str) -> None:
+    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+        return [transcribed(event)]
+
+    async with running(f"127.0.0.1:9,{bus_kafka}", EachStage(event=SegmentReady, handler=handler)):
+        await publish(bus_kafka, [segment()])
+        await lag_at_most(bus_kafka, 0)
+    assert len(await records(bus_kafka, "segment.transcribed")) == 1

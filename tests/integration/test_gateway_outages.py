@@ -18,9 +18,9 @@ from common.db.pool import open_pool
 from common.settings import CommonSettings
 from gateway.store import Store
 from gateway.sweep import sweep
+from support.faulty_proxy import faulty_proxy
 from support.gateway import DEAD_DSN, RunningGateway, eventually, prepare, problem, running_gateway
 from support.platform import fresh_database, running_kafka
-from support.relay import relayed
 
 SOUND = b"RIFF sound"
 SHA = hashlib.sha256(SOUND).hexdigest()
@@ -84,17 +84,17 @@ class TestWithoutPostgres:
 class TestFrozenPostgres:
     async def test_an_upload_waits_no_longer_than_it_must(self, kafka_bootstrap: str, dsn: str, tmp_path: Path) -> None:
         async with (
-            relayed(dsn) as (relay, through),
+            faulty_proxy(dsn, speaks="postgres") as (proxy, through),
             running_gateway(kafka_bootstrap, through, tmp_path, store_seconds=0.5) as gateway,
         ):
             await gateway.submit(SOUND)
-            relay.freeze()
+            await proxy.inject("half-open")
             async with asyncio.timeout(5):
                 job = await gateway.submit(SOUND)
                 assert await gateway.job(job["id"]) == job
                 async with gateway.http.get("/v1/jobs") as answer:
                     await problem(answer, 503, "unavailable")
-            relay.thaw()
+            await proxy.heal()
 
             async def listed() -> bool:
                 async with gateway.http.get("/v1/jobs") as answer:

@@ -72,7 +72,7 @@ def test_doctor_looks_at_everything(tmp_path: Path) -> None:
         done = scribewire(tmp_path / "home", "doctor", SCRIBEWIRE_PORT=str(port), OPENAI_API_KEY="sk-very-secret")
     assert done.returncode == 1
     assert f"✗ port {port}" in done.stdout
-    for subject in ("Python", "Java", "Kafka", "(PostgreSQL) 18", "ffmpeg version", "disk", "memory"):
+    for subject in ("Python", "Java", "Kafka", "(PostgreSQL) 18", "FFmpeg", "disk", "memory"):
         assert subject in done.stdout
     assert "OPENAI_API_KEY set" in done.stdout
     assert "sk-very-secret" not in done.stdout

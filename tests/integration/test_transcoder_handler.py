@@ -15,7 +15,7 @@ from common.errors import Permanent, Transient
 from common.events import UploadReceived
 from common.testing.blobs import MemoryBlobs
 from support import media
-from support.transcoding import OWNER, Room, Told
+from support.transcoding import OWNER, Room, Told, workers
 from transcoder.__main__ import build
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
@@ -46,8 +46,8 @@ def minutes(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 @pytest.fixture
 async def room(tmp_path: Path) -> Room:
-    """Blobs in a folder and the bundled ffmpeg."""
-    settings = TranscoderSettings(ffmpeg=Path(media.ffmpeg_program()))
+    """Blobs in a folder and real workers."""
+    settings = TranscoderSettings()
     return Room(FolderBlobs(tmp_path), await FfmpegDecoder.detect(settings))
 
 
@@ -68,7 +68,7 @@ async def test_work_that_was_broken_off_is_taken_up_again(room: Room) -> None:
     assert [segment.id for segment in await room.transcode(event)] == [segment.id for segment in whole]
 
 
-async def test_a_segment_that_another_ffmpeg_cut_elsewhere_is_replaced(room: Room) -> None:
+async def test_a_segment_that_another_decoder_cut_elsewhere_is_replaced(room: Room) -> None:
     event = await room.upload(MONOLOGUE, max_seconds=5)
     await room.blobs.write(layout.segment_audio(OWNER, event.job_id, 1), b"cut elsewhere")
     segments = await room.transcode(event)
@@ -88,7 +88,7 @@ async def test_cancelling_ends_the_decoder_and_leaves_nothing(room: Room, minute
     assert await room.transcode(event, context) == []
     assert await room.audio_blobs(event.job_id) == []
     assert context.progress[-1].fraction < 1
-    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+    assert not workers()
 
 
 async def test_a_job_cancelled_at_the_very_end_leaves_nothing(room: Room, tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ async def test_a_drain_that_is_over_ends_the_decoder(room: Room, minutes: bytes,
     work = asyncio.create_task(room.transcode(event, Told(cancel_when=end)))
     await asyncio.wait({work})
     assert work.cancelled()
-    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
+    assert not workers()
 
 
 async def test_progress_rises_at_most_once_a_second(room: Room, minutes: bytes) -> None:
@@ -173,13 +173,7 @@ async def test_a_store_that_goes_down_meanwhile_is_waited_for(room: Room) -> Non
     assert len(list(await handler(event, Told()))) >= 4
 
 
-async def test_a_program_that_is_not_there() -> None:
-    with pytest.raises(FileNotFoundError, match="SCRIBEWIRE_FFMPEG"):
-        await FfmpegDecoder.detect(TranscoderSettings(ffmpeg=Path("no-such-ffmpeg")))
-
-
 async def test_the_service_is_joined_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SCRIBEWIRE_FFMPEG", media.ffmpeg_program())
     monkeypatch.setenv("SCRIBEWIRE_BLOBS", tmp_path.as_uri())
     monkeypatch.setenv("SCRIBEWIRE_CONCURRENCY", "3")
     async with build() as service:

@@ -1,7 +1,6 @@
-"""Real ffmpeg, real blobs: every kind of media becomes segments, everything else a clear refusal."""
+"""Real workers, real blobs: every kind of media becomes segments, everything else a clear refusal."""
 
 import asyncio
-import os
 import re
 import shutil
 import signal
@@ -16,20 +15,11 @@ import pytest
 from common.blobs.folder import FolderBlobs
 from common.errors import Permanent, Transient
 from support import media
-from support.transcoding import Room, Told
+from support.transcoding import Room, Told, workers
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.settings import TranscoderSettings
 
 REAL_SPEECH = Path(__file__).parents[3] / "shared" / "audio"
-PROGRAMS = {"bundled": media.ffmpeg_program(), "system": shutil.which("ffmpeg")}
-
-
-@pytest.fixture(params=sorted(PROGRAMS))
-def program(request: pytest.FixtureRequest) -> str:
-    """Both the ffmpeg from the wheel and the system's, where there is one: it may be too old for ``fd:``."""
-    if (found := PROGRAMS[request.param]) is None:
-        pytest.skip("no ffmpeg on PATH")
-    return found
 
 
 @pytest.fixture
@@ -49,15 +39,11 @@ def bomb(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return data
 
 
-async def room(tmp_path: Path, program: str = media.ffmpeg_program(), **limits: Any) -> Room:
+async def room(tmp_path: Path, **limits: Any) -> Room:
     blobs = tmp_path / "blobs"
     blobs.mkdir(mode=0o700, exist_ok=True)
-    settings = TranscoderSettings(ffmpeg=Path(program), **limits)
+    settings = TranscoderSettings(**limits)
     return Room(FolderBlobs(blobs), await FfmpegDecoder.detect(settings))
-
-
-def ffmpegs() -> list[psutil.Process]:
-    return [child for child in psutil.Process().children(recursive=True) if "ffmpeg" in child.name()]
 
 
 async def refusal(room: Room, data: bytes) -> Permanent:
@@ -65,14 +51,14 @@ async def refusal(room: Room, data: bytes) -> Permanent:
     with pytest.raises(Permanent) as caught:
         await room.transcode(event)
     assert await room.audio_blobs(event.job_id) == []
-    assert not ffmpegs()
+    assert not workers()
     assert "/" not in caught.value.message
     return caught.value
 
 
 @pytest.mark.parametrize("name", ["monologue.wav", "dialogue.wav", "video.mp4"])
-async def test_samples_become_segments(tmp_path: Path, program: str, name: str) -> None:
-    here = await room(tmp_path, program)
+async def test_samples_become_segments(tmp_path: Path, name: str) -> None:
+    here = await room(tmp_path)
     context = Told()
     event = await here.upload((media.SAMPLES / name).read_bytes(), max_seconds=8.5)
     segments = await here.transcode(event, context)
@@ -90,8 +76,8 @@ async def test_samples_become_segments(tmp_path: Path, program: str, name: str) 
 
 
 @pytest.mark.parametrize("kind", media.KINDS)
-async def test_every_kind_of_media(tmp_path: Path, folder: Path, program: str, kind: str) -> None:
-    here = await room(tmp_path, program)
+async def test_every_kind_of_media(tmp_path: Path, folder: Path, kind: str) -> None:
+    here = await room(tmp_path)
     (segment,) = await here.transcode_file(media.speech_file(kind, folder))
     assert segment.end == pytest.approx(4.0, abs=0.25)
     samples = array("h", await here.samples(segment))
@@ -113,8 +99,8 @@ async def test_recordings_of_people(tmp_path: Path, name: str) -> None:
     assert segments[-1].end > 2
 
 
-async def test_times_are_those_of_the_picture(tmp_path: Path, folder: Path, program: str) -> None:
-    here = await room(tmp_path, program)
+async def test_times_are_those_of_the_picture(tmp_path: Path, folder: Path) -> None:
+    here = await room(tmp_path)
     (segment,) = await here.transcode_file(media.late_audio(folder, late=3, gap=5))
     samples = array("h", await here.samples(segment))
     heard = [any(abs(value) > 500 for value in samples[at : at + 1600]) for at in range(0, len(samples), 1600)]
@@ -138,16 +124,16 @@ async def test_times_are_those_of_the_picture(tmp_path: Path, folder: Path, prog
     ],
     ids=["empty", "byte", "zip", "noise", "zeros", "corrupt-mp3", "html", "png", "empty-wav", "100-channels"],
 )
-async def test_what_is_no_media_is_refused(tmp_path: Path, program: str, data: bytes, code: str) -> None:
-    assert (await refusal(await room(tmp_path, program), data)).code == code
+async def test_what_is_no_media_is_refused(tmp_path: Path, data: bytes, code: str) -> None:
+    assert (await refusal(await room(tmp_path), data)).code == code
 
 
-async def test_a_video_without_sound(tmp_path: Path, folder: Path, program: str) -> None:
-    assert (await refusal(await room(tmp_path, program), media.silent_film(folder).read_bytes())).code == "no_audio"
+async def test_a_video_without_sound(tmp_path: Path, folder: Path) -> None:
+    assert (await refusal(await room(tmp_path), media.silent_film(folder).read_bytes())).code == "no_audio"
 
 
-async def test_protected_media(tmp_path: Path, folder: Path, program: str) -> None:
-    assert (await refusal(await room(tmp_path, program), media.encrypted_mp4(folder).read_bytes())).code == "encrypted"
+async def test_protected_media(tmp_path: Path, folder: Path) -> None:
+    assert (await refusal(await room(tmp_path), media.encrypted_mp4(folder).read_bytes())).code == "encrypted"
 
 
 async def test_a_title_is_not_taken_for_a_protection(tmp_path: Path, folder: Path) -> None:
@@ -157,8 +143,8 @@ async def test_a_title_is_not_taken_for_a_protection(tmp_path: Path, folder: Pat
 
 
 @pytest.mark.parametrize("kind", ["speech.mp3", "speech.ogg", "speech.m4a", "speech.flac"])
-async def test_a_comment_is_not_taken_for_an_error(tmp_path: Path, folder: Path, program: str, kind: str) -> None:
-    here = await room(tmp_path, program)
+async def test_a_comment_is_not_taken_for_an_error(tmp_path: Path, folder: Path, kind: str) -> None:
+    here = await room(tmp_path)
     comment = "Track list\nexceeds max_streams\nTruncated, Cannot allocate memory\nOutput #0, s16le"
     (segment,) = await here.transcode_file(media.tagged(folder, kind, comment=comment))
     assert segment.end == pytest.approx(4.0, abs=0.25)
@@ -166,31 +152,31 @@ async def test_a_comment_is_not_taken_for_an_error(tmp_path: Path, folder: Path,
 
 
 @pytest.mark.parametrize("kind", ["film.mp4", "speech.m4a", "film.mov"])
-async def test_a_movie_cut_off_before_its_index(tmp_path: Path, folder: Path, program: str, kind: str) -> None:
+async def test_a_movie_cut_off_before_its_index(tmp_path: Path, folder: Path, kind: str) -> None:
     part = media.cut_off(media.speech_file(kind, folder), keep=0.6)
-    assert (await refusal(await room(tmp_path, program), part.read_bytes())).code == "truncated"
+    assert (await refusal(await room(tmp_path), part.read_bytes())).code == "truncated"
 
 
 @pytest.mark.parametrize(
     "kind", ["plain.wav", "film-faststart.mp4", "film.mkv", "film.webm", "speech.flac", "speech.mp3"]
 )
 async def test_a_file_that_breaks_off_is_refused_and_leaves_no_segments(
-    tmp_path: Path, folder: Path, program: str, kind: str
+    tmp_path: Path, folder: Path, kind: str
 ) -> None:
-    here = await room(tmp_path, program)
+    here = await room(tmp_path)
     refused = await refusal(here, media.cut_off(media.speech_file(kind, folder), keep=0.6).read_bytes())
     assert refused.code == "truncated"
     assert re.search(r"breaks off after [12]\.\d", refused.message)
     assert [blob.name async for blob in here.blobs.list("") if blob.name.endswith(".wav")] == []
 
 
-async def test_a_file_that_broke_off_in_its_first_second(tmp_path: Path, program: str) -> None:
+async def test_a_file_that_broke_off_in_its_first_second(tmp_path: Path) -> None:
     start = (media.SAMPLES / "monologue.wav").read_bytes()[:20_000]
-    assert (await refusal(await room(tmp_path, program), start)).code == "truncated"
+    assert (await refusal(await room(tmp_path), start)).code == "truncated"
 
 
-async def test_a_header_that_promises_hours(tmp_path: Path, program: str) -> None:
-    here = await room(tmp_path, program)
+async def test_a_header_that_promises_hours(tmp_path: Path) -> None:
+    here = await room(tmp_path)
     event = await here.upload(media.wav_bytes(claimed=0xFFFF_FF00, data=bytes(32_000 * 3)))
     (segment,) = await here.transcode(event)
     assert segment.end == pytest.approx(3.0, abs=0.01)
@@ -202,17 +188,17 @@ async def test_silence_is_audio(tmp_path: Path, folder: Path) -> None:
     assert segment.end == 2.0
 
 
-async def test_a_decoder_bomb_is_stopped_at_the_limit(tmp_path: Path, bomb: bytes, program: str) -> None:
-    assert (await refusal(await room(tmp_path, program, max_audio_seconds=120), bomb)).code == "too_long"
+async def test_a_decoder_bomb_is_stopped_at_the_limit(tmp_path: Path, bomb: bytes) -> None:
+    assert (await refusal(await room(tmp_path, max_audio_seconds=120), bomb)).code == "too_long"
 
 
-async def test_very_many_tracks(tmp_path: Path, folder: Path, program: str) -> None:
+async def test_very_many_tracks(tmp_path: Path, folder: Path) -> None:
     tracks = media.many_tracks(folder, tracks=300).read_bytes()
-    assert (await refusal(await room(tmp_path, program), tracks)).code == "decoder_limits"
+    assert (await refusal(await room(tmp_path), tracks)).code == "decoder_limits"
 
 
-async def test_computing_time_is_limited(tmp_path: Path, bomb: bytes, program: str) -> None:
-    assert (await refusal(await room(tmp_path, program, decoder_cpu_seconds=1), bomb)).code == "decoder_limits"
+async def test_computing_time_is_limited(tmp_path: Path, bomb: bytes) -> None:
+    assert (await refusal(await room(tmp_path, decoder_cpu_seconds=1), bomb)).code == "decoder_limits"
 
 
 async def test_waiting_is_limited(tmp_path: Path, bomb: bytes) -> None:
@@ -221,7 +207,7 @@ async def test_waiting_is_limited(tmp_path: Path, bomb: bytes) -> None:
 
 async def decoding(work: asyncio.Task[Any]) -> psutil.Process:
     async with asyncio.timeout(10):
-        while not (running := ffmpegs()):
+        while not (running := [worker for worker in workers() if worker.cpu_times().user > 0]):
             assert not work.done()
             await asyncio.sleep(0.001)
     return running[0]
@@ -246,7 +232,7 @@ async def test_a_decoder_that_somebody_else_ends_is_tried_again(tmp_path: Path, 
 
     def interfere(_: Told) -> bool:
         if not signalled and any(tmp_path.rglob("*.wav")):  # in mid-file: the decoder waits until its audio is taken
-            signalled.extend(ffmpegs())
+            signalled.extend(workers())
             signalled[0].send_signal(signal.Signals[signal_name])
         return False
 
@@ -256,7 +242,7 @@ async def test_a_decoder_that_somebody_else_ends_is_tried_again(tmp_path: Path, 
     assert signalled
 
 
-async def test_no_playlist_is_followed(tmp_path: Path, program: str) -> None:
+async def test_no_playlist_is_followed(tmp_path: Path) -> None:
     canary = tmp_path / "canary.wav"
     canary.write_bytes((media.SAMPLES / "monologue.wav").read_bytes())
     canary.chmod(0o644)
@@ -268,26 +254,8 @@ async def test_no_playlist_is_followed(tmp_path: Path, program: str) -> None:
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    here = await room(tmp_path, program)
+    here = await room(tmp_path)
     async with server:
         for name, data in media.playlists(url, canary).items():
             assert (await refusal(here, data)).code in {"not_media", "no_audio"}, name
     assert hits == []
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user to run as")
-async def test_an_ffmpeg_that_only_root_may_run_still_works(tmp_path: Path) -> None:
-    private = tmp_path / "private"
-    private.mkdir(mode=0o700)
-    (private / "ffmpeg").symlink_to(media.ffmpeg_program())
-    here = await room(tmp_path, str(private / "ffmpeg"))
-    assert len(await here.transcode_file(media.SAMPLES / "monologue.wav")) == 1
-
-
-async def test_an_ffmpeg_that_goes_away_is_waited_for(tmp_path: Path) -> None:
-    program = tmp_path / "ffmpeg"
-    program.symlink_to(media.ffmpeg_program())
-    here = await room(tmp_path, str(program))
-    program.unlink()
-    with pytest.raises(Transient):
-        await here.transcode_file(media.SAMPLES / "monologue.wav")

@@ -26,7 +26,7 @@ async def room(tmp_path: Path) -> Room:
     """The blobs that the process uses too."""
     blobs = tmp_path / "blobs"
     blobs.mkdir(mode=0o700)
-    return Room(FolderBlobs(blobs), await FfmpegDecoder.detect(TranscoderSettings(ffmpeg=Path(media.ffmpeg_program()))))
+    return Room(FolderBlobs(blobs), await FfmpegDecoder.detect(TranscoderSettings()))
 
 
 @pytest.fixture
@@ -37,7 +37,6 @@ async def process(kafka_bootstrap: str, room: Room, tmp_path: Path) -> AsyncIter
         **os.environ,
         "SCRIBEWIRE_KAFKA": kafka_bootstrap,
         "SCRIBEWIRE_BLOBS": (tmp_path / "blobs").as_uri(),
-        "SCRIBEWIRE_FFMPEG": media.ffmpeg_program(),
     }
     started = await asyncio.create_subprocess_exec(sys.executable, "-m", "transcoder", env=environment)
     yield started

@@ -8,6 +8,7 @@ from common.events import BlobRef, ErrorInfo, Event
 from common.options import JobOptions, SegmentPlan
 
 JOB = UUID("0b9d4f0e-5d0f-4c53-9d2f-5c1a3a0f6d01")
+EARLIER = UUID("4a2d7c1e-8b3f-4c6a-9d10-7e5f2b8c9a01")
 TIME = datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)
 SHA = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 FOLDER = f"users/operator/transcripts/{JOB}"
@@ -24,6 +25,7 @@ OPTIONS = JobOptions(
     keyterms=("Scribewire", "Kafka"),
     priority="bulk",
     callback_url="https://example.com/hook",
+    reuse=False,
 )
 COMMON = {"job_id": JOB, "owner": "operator", "lane": "bulk", "attempt": 2, "time": TIME}
 ORIGINAL = BlobRef(name=f"users/operator/originals/{JOB}/{SHA}", size=1_234_567)
@@ -51,6 +53,7 @@ TERMINAL = {
         ),
     ),
     "error": ErrorInfo(code="no_audio", message="The file has no audio track."),
+    "reused_from": EARLIER,
 }
 
 SAMPLES: tuple[Event, ...] = (
@@ -64,6 +67,7 @@ SAMPLES: tuple[Event, ...] = (
             "options": OPTIONS,
             "plan": SegmentPlan(provider="deepgram", max_seconds=None),
             "idempotent": True,
+            "same_as": EARLIER,
         }
     ),
     events.SegmentReady.model_validate(
@@ -94,6 +98,7 @@ SAMPLES: tuple[Event, ...] = (
             "provider": "deepgram",
             "model": "nova-3",
             "translations": ("es", "pt-BR"),
+            "reused_from": EARLIER,
         }
     ),
     events.TranslationRequested.model_validate(

@@ -12,12 +12,15 @@ UNAUTHORISED = {"err_code": "INVALID_AUTH", "err_msg": "Invalid credentials.", "
 
 
 class FakeDeepgram(PaidCalls):
-    """Use it as an async context manager; see `PaidCalls`. ``speakers`` take turns of two words when diarising."""
+    """Use it as an async context manager; see `PaidCalls`. ``speakers`` take turns of two words when diarising.
+
+    A caller that has ``/NAME`` behind the address goes into its calls as ``payer``.
+    """
 
     speakers: int = 2
 
     async def __aenter__(self) -> "FakeDeepgram":
-        await self.start(web.post("/v1/listen", self._listen))
+        await self.start(web.post("/v1/listen", self._listen), web.post("/{payer}/v1/listen", self._listen))
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -26,6 +29,7 @@ class FakeDeepgram(PaidCalls):
     async def _listen(self, request: web.Request) -> web.StreamResponse:
         sha256, seconds = await received(request.content.iter_any())
         call = Call(sha256, seconds, list(request.query.items()), dict(request.headers), time.time())
+        call.payer = request.match_info.get("payer", "")
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in {"token", "bearer"} or key != self.key:
             call.outcome, call.status, call.ended = "refused", 401, time.time()

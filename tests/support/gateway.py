@@ -116,6 +116,7 @@ async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -
         "blobs": blobs.as_uri(),
         "operator_key_file": key_file,
         "port": 0,
+        "reuse": False,  # a test that sends the same bytes again means to have the work done again
     }
     async with (
         gateway(GatewaySettings(**(values | settings))) as url,

@@ -21,6 +21,8 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     return inherited | {
         "SCRIBEWIRE_OPERATOR_KEY_FILE": str(key_file),
         "SCRIBEWIRE_BLOBS": (folder / "blobs").as_uri(),
+        # A test that sends the same bytes again means to have the work done again.
+        "SCRIBEWIRE_REUSE": "false",
         **more,
     }
 

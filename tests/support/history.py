@@ -1,105 +1,149 @@
-"""What everybody saw during a run under faults, and what follows from it."""
+"""What everybody saw during a run under faults: the clients, Postgres, the topics, the receiver, the provider."""
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
 
-from common.bus.follow import read_to_end
-from common.events import Event, JobCancelled, JobCompleted, JobFailed, Terminal, UsageRecorded
+from common import topics
+from common.events import (
+    Event,
+    JobCancelled,
+    JobCompleted,
+    JobFailed,
+    SegmentReady,
+    SegmentTranscribed,
+    Terminal,
+    TranscriptCompleted,
+    UploadReceived,
+    UsageRecorded,
+)
+from support.paid_calls import Call
+from support.topiclog import Logged, read_log
+from support.verdict import Finding, check
+
+__all__ = ["TERMINAL", "Finding", "History", "Job", "check", "jobs_in", "observe", "rows"]
 
 TERMINAL = (JobCompleted.type, JobFailed.type, JobCancelled.type)
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class Job:
+    """What Postgres says of a job; ``billed`` are milliseconds of audio in its usage rows, ``usage`` how many."""
+
+    status: str
+    segments: int | None = None
+    usage: int = 0
+    billed: int = 0
+    utterances: list[int] = field(default_factory=list)
 
 
 @dataclass
 class History:
-    """The observations of one run.
+    """The observations of one run; ids are strings, as clients know them.
 
-    ``accepted`` are the ids the gateway answered 202 for; ``rows`` the jobs in Postgres by id; ``announced`` the
-    terminal events on the topics; ``delivered`` the webhook ids a receiver answered 2xx to, with the body's hash.
+    ``accepted`` are the ids the gateway answered 202 for; ``jobs`` what is in Postgres; ``log`` the events of the
+    run's jobs, oldest first; ``delivered`` the webhook ids a receiver answered 2xx to, with the hashes of their
+    bodies, and ``delivered_again`` how many it got again; ``calls`` what a provider was asked.
     """
 
     accepted: Sequence[str]
-    rows: dict[str, str]
-    announced: list[Terminal]
-    usage_rows: Counter[str]
-    usage_events: list[UsageRecorded]
-    redelivered: int
+    jobs: dict[str, Job]
+    log: list[Logged] = field(default_factory=list)
     delivered: dict[str, set[str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What a checker derives: ids that were lost, recorded or announced wrongly, webhooks that were not delivered."""
-
-    lost: list[str]
-    unfinished: list[str]
-    phantom: list[str]
-    two_endings: list[str]
-    unannounced: list[str]
-    undelivered: list[str]
-    two_bodies: list[str]
+    delivered_again: int = 0
+    calls: Sequence[Call] = ()
 
     @property
-    def clean(self) -> bool:
-        """Whether nothing was found."""
-        return not any(vars(self).values())
+    def rows(self) -> dict[str, str]:
+        """Each job's status."""
+        return {job: found.status for job, found in self.jobs.items()}
+
+    @property
+    def usage_rows(self) -> Counter[str]:
+        """How many usage rows each job has."""
+        return Counter({job: found.usage for job, found in self.jobs.items()})
+
+    def events(self, kind: type[E]) -> Iterator[E]:
+        """The events of a class, oldest first, again where they were published again."""
+        return (logged.event for logged in self.log if isinstance(logged.event, kind))
+
+    def repeated(self) -> Counter[str]:
+        """How often events of each type were published again: each is an input that its reader got again."""
+        published = Counter((logged.event.type, logged.event.id) for logged in self.log)
+        again: Counter[str] = Counter()
+        for (kind, _), number in published.items():
+            again[kind] += number - 1
+        return +again
+
+    def redelivered(self) -> int:
+        """Deliveries that came again, as far as they left a trace: outputs that were repeated, calls that were.
+
+        Less than there were: an event that was in work and not yet answered leaves none when it comes again. One
+        segment's two outputs count as one, a job's segments that come again together as one.
+        """
+        again = self.repeated()
+        steps = (UploadReceived.type, SegmentTranscribed.type, TranscriptCompleted.type, *TERMINAL)
+        cuts = Counter((event.id, event.job_id) for event in self.events(SegmentReady))
+        by_job: dict[UUID, int] = defaultdict(int)
+        for (_, job), number in cuts.items():
+            by_job[job] = max(by_job[job], number - 1)
+        calls = Counter(call.sha256 for call in self.calls)
+        return sum(again[kind] for kind in steps) + sum(by_job.values()) + calls.total() - len(calls)
 
 
 async def rows(dsn: str) -> tuple[dict[str, str], Counter[str]]:
     """Every job's status by id, and how many usage rows each job has."""
+    found = await jobs_in(dsn)
+    return {job: row.status for job, row in found.items()}, Counter({job: row.usage for job, row in found.items()})
+
+
+async def jobs_in(dsn: str) -> dict[str, Job]:
+    """Every job in Postgres by id."""
     connection = await asyncpg.connect(dsn)
     try:
-        jobs = {str(r["id"]): r["status"] for r in await connection.fetch("SELECT id, status FROM jobs")}
-        usage = Counter(str(r["job_id"]) for r in await connection.fetch("SELECT job_id FROM usage"))
+        jobs = {
+            str(row["id"]): Job(row["status"], row["segments"])
+            for row in await connection.fetch("SELECT id, status, segments FROM jobs")
+        }
+        for row in await connection.fetch("SELECT job_id, audio_seconds FROM usage"):
+            job = jobs.setdefault(str(row["job_id"]), Job("unknown"))
+            job.usage += 1
+            job.billed += round(row["audio_seconds"] * 1000)
+        for row in await connection.fetch("SELECT job_id, index FROM utterances ORDER BY job_id, index"):
+            jobs.setdefault(str(row["job_id"]), Job("unknown")).utterances.append(row["index"])
     finally:
         await connection.close()
-    return jobs, usage
+    return jobs
 
 
-async def topic_events(bootstrap: str, topics: Iterable[str]) -> list[Event]:
-    """Every event that lies on the topics now."""
-    return [followed.event async for followed in read_to_end(bootstrap, list(topics)) if followed.event is not None]
+async def observe(
+    bootstrap: str,
+    dsn: str,
+    accepted: Sequence[str],
+    received: Iterable[Any] = (),
+    *,
+    before: Collection[str] = (),
+    calls: Sequence[Call] = (),
+) -> History:
+    """Collect what lies in Postgres, on the topics, at the webhook receiver and at the provider.
 
-
-async def observe(bootstrap: str, dsn: str, accepted: Sequence[str], received: Iterable[Any] = ()) -> History:
-    """Collect what lies in Postgres, on the topics and at the webhook receiver."""
-    jobs, usage_rows = await rows(dsn)
-    announced = [e for e in await topic_events(bootstrap, TERMINAL) if isinstance(e, Terminal)]
-    usage = [e for e in await topic_events(bootstrap, [UsageRecorded.type]) if isinstance(e, UsageRecorded)]
-    transcribed = await topic_events(bootstrap, ["segment.transcribed", "transcript.completed"])
+    ``before`` are ids of jobs that were there before the run: nothing of theirs is looked at.
+    """
+    jobs = {job: row for job, row in (await jobs_in(dsn)).items() if job not in before}
+    kinds = (UploadReceived, SegmentReady, SegmentTranscribed, TranscriptCompleted, UsageRecorded)
+    wanted = [*(topic for kind in kinds for topic in topics.names(kind)), *TERMINAL]
+    log = [one for one in await read_log(bootstrap, wanted) if str(one.event.job_id) not in before]
+    announced = {str(one.event.id) for one in log if isinstance(one.event, Terminal)}
     delivered: dict[str, set[str]] = defaultdict(set)
+    again = 0
     for hook in received:
-        delivered[hook.id].add(hashlib.sha256(hook.body).hexdigest())
-    return History(
-        accepted=accepted,
-        rows=jobs,
-        announced=announced,
-        usage_rows=usage_rows,
-        usage_events=usage,
-        redelivered=len(transcribed) - len({e.id for e in transcribed}),
-        delivered=dict(delivered),
-    )
-
-
-def check(history: History) -> Finding:
-    """Derive what was lost, doubled or made up; an ending announced again under its own id is allowed."""
-    endings: dict[str, set[UUID]] = defaultdict(set)
-    for event in history.announced:
-        endings[str(event.job_id)].add(event.id)
-    accepted = set(history.accepted)
-    ended = {"completed", "failed", "cancelled"}
-    ids = {str(event_id) for found in endings.values() for event_id in found}
-    return Finding(
-        lost=sorted(accepted - history.rows.keys()),
-        unfinished=sorted(job for job, status in history.rows.items() if status not in ended),
-        phantom=sorted(history.rows.keys() - accepted),
-        two_endings=sorted(job for job, found in endings.items() if len(found) > 1),
-        unannounced=sorted(accepted - endings.keys()),
-        undelivered=sorted(ids - history.delivered.keys()) if history.delivered else [],
-        two_bodies=sorted(hook for hook, bodies in history.delivered.items() if len(bodies) > 1),
-    )
+        if hook.id in announced:
+            again += hook.id in delivered
+            delivered[hook.id].add(hashlib.sha256(hook.body).hexdigest())
+    return History(accepted, jobs, log, dict(delivered), again, list(calls))

@@ -38,7 +38,8 @@ class Call:
     """One call.
 
     ``outcome`` is ``answered``; ``cut`` when the client went away before the answer was sent; ``refused`` for a status
-    of 400 and above; ``dropped`` when the fake closed the connection itself. Times are ``time.time()``.
+    of 400 and above; ``dropped`` when the fake closed the connection itself. Times are ``time.time()``. ``payer`` is
+    who called, where callers have addresses of their own.
     """
 
     sha256: str
@@ -49,6 +50,7 @@ class Call:
     ended: float | None = None
     outcome: Outcome | None = None
     status: int = 200
+    payer: str = ""
 
 
 @dataclass(frozen=True)

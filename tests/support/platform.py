@@ -5,7 +5,7 @@ import subprocess
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -19,10 +19,10 @@ START_SECONDS: dict[str, float] = {}
 
 
 @contextmanager
-def running_kafka() -> Iterator[Kafka]:
+def running_kafka(*, port: int | None = None, properties: Mapping[str, str] | None = None) -> Iterator[Kafka]:
     """Kafka in a folder of its own, gone afterwards, also when this process is killed."""
     began = time.monotonic()
-    with _folder("kafka") as folder, Kafka(folder, die_with_parent=True) as kafka:
+    with folder_of("kafka") as folder, Kafka(folder, port=port, properties=properties, die_with_parent=True) as kafka:
         START_SECONDS.setdefault("kafka", time.monotonic() - began)
         yield kafka
 
@@ -31,7 +31,7 @@ def running_kafka() -> Iterator[Kafka]:
 def running_postgres() -> Iterator[Postgres]:
     """PostgreSQL in a folder of its own, gone afterwards, also when this process is killed."""
     began = time.monotonic()
-    with _folder("postgres") as folder:
+    with folder_of("postgres") as folder:
         server = Postgres(
             folder / "data", password_file=folder / "password", log=folder / "postgres.log", die_with_parent=True
         )
@@ -49,7 +49,8 @@ def fresh_database(dsn: str) -> str:
 
 
 @contextmanager
-def _folder(name: str) -> Iterator[Path]:
+def folder_of(name: str) -> Iterator[Path]:
+    """A folder for a part, gone after the block."""
     folder = Path(tempfile.mkdtemp(prefix=f"scribewire-test-{name}-"))
     # PostgreSQL runs as another user when the tests run as root; it must be able to enter.
     folder.chmod(0o755)

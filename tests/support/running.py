@@ -41,6 +41,8 @@ class Running:
             "SCRIBEWIRE_HOME": str(home),
             "SCRIBEWIRE_PORT": str(free_port()),
             "NO_COLOR": "1",
+            # A test that sends the same bytes again means to have the work done again.
+            "SCRIBEWIRE_REUSE": "false",
             **env,
         }
 

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -20,6 +21,10 @@ class ThreadLoop:
     def run(self, work: Coroutine[Any, Any, T], *, seconds: float = 60) -> T:
         """Wait for a coroutine that runs in the thread's loop."""
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(seconds)
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Begin a coroutine in the thread's loop, not waiting for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
 
     @contextmanager
     def entered(self, manager: AbstractAsyncContextManager[T]) -> Iterator[T]:

@@ -1,12 +1,15 @@
-"""Runs the transcoder's handler on a file, with blobs in a folder and a real ffmpeg, without Kafka."""
+"""Runs the transcoder's handler on a file, with blobs in a folder and real workers, without Kafka."""
 
 import io
 import time
 import wave
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
+
+import psutil
 
 from common import layout
 from common.blobs import read_all
@@ -16,9 +19,20 @@ from common.manifest import Manifest
 from common.options import SegmentPlan
 from transcoder.handler import Transcode
 from transcoder.ports import Decoder
+from transcoder.worker.child import NAME as WORKER
 
 OWNER = "tester"
 SHA256 = "0" * 64
+
+
+def workers() -> list[psutil.Process]:
+    """The processes of ours that decode a file just now."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if child.name() == WORKER and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
+    return found
 
 
 @dataclass

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.options import JobOptions
-from gateway.form import FileHead, FormField, Piece, pieces
+from gateway.form import LONGEST_BOUNDARY, LONGEST_FIELD, LONGEST_START, FileHead, FormField, Piece, pieces
 from gateway.intake import Intake
 from gateway.problems import Problem
 
@@ -42,7 +42,7 @@ def request_of(chunks: list[bytes], kind: str, **headers: str) -> web.Request:
 async def read(
     chunks: list[bytes], kind: str = "multipart/form-data; boundary=frontier", **headers: str
 ) -> list[Piece]:
-    return [piece async for piece in pieces(request_of(chunks, kind, **headers), stall=1.0, limit=10_000)]
+    return [piece async for piece in pieces(request_of(chunks, kind, **headers), stall=1.0, limit=1_000_000)]
 
 
 def cut(body: bytes, at: list[int]) -> list[bytes]:
@@ -97,6 +97,31 @@ async def test_a_form_cut_short_is_never_taken_for_whole(end: int) -> None:
 async def test_the_name_of_a_file_in_a_form(disposition: str, name: str | None) -> None:
     body = f"--frontier\r\nContent-Disposition: {disposition}\r\n\r\nsound\r\n--frontier--".encode()
     assert await read([body]) == [FileHead(name, None), b"sound"]
+
+
+@pytest.mark.parametrize("junk", [b"x", b"\r", b"\r\n", b"\r\n--frontie", b"-"])
+async def test_junk_before_the_first_part_has_an_end(junk: bytes) -> None:
+    allowed = [junk * (4096 // len(junk))] * (LONGEST_START // 4096)
+    with pytest.raises(Problem, match=r"ended|Unexpected"):
+        await read(allowed)
+    with pytest.raises(Problem, match="No part begins") as caught:
+        await read([*allowed, junk * 100])
+    assert caught.value.kind.status == 400
+
+
+async def test_a_boundary_is_no_longer_than_it_may_be() -> None:
+    body = b"--%b\r\nContent-Disposition: form-data; name=file\r\n\r\nsound\r\n--%b--"
+    longest = b"x" * LONGEST_BOUNDARY
+    assert await read([body % (longest, longest)], f"multipart/form-data; boundary={longest.decode()}")
+    with pytest.raises(Problem, match="at most 70"):
+        await read([body % (longest + b"x", longest + b"x")], f"multipart/form-data; boundary={longest.decode()}x")
+
+
+async def test_a_field_that_dribbles_in_is_measured_as_any_other() -> None:
+    head = b'--frontier\r\nContent-Disposition: form-data; name="language"\r\n\r\n'
+    dribble = [b"x"] * (LONGEST_FIELD + 1)
+    with pytest.raises(Problem, match="too long"):
+        await read([head, *dribble])
 
 
 async def test_a_raw_body_has_its_name_percent_encoded() -> None:

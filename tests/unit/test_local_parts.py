@@ -23,7 +23,7 @@ def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def settings(home: Path, **values: object) -> LocalSettings:
-    return LocalSettings.model_validate({"home": home, "ffmpeg": "/usr/bin/true", **values})
+    return LocalSettings.model_validate({"home": home, **values})
 
 
 def test_everything_is_here_by_default(tmp_path: Path) -> None:

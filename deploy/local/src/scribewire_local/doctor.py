@@ -14,7 +14,6 @@ import psutil
 from common.settings import ProviderSettings
 from scribewire_local.home import Home
 from scribewire_local.java import cache_folder, find_java, kafka_jars
-from scribewire_local.parts import bundled_ffmpeg
 from scribewire_local.pguser import account, programs
 from scribewire_local.ports import is_free, listener
 from scribewire_local.settings import LocalSettings
@@ -38,7 +37,7 @@ def examine(settings: LocalSettings) -> Iterator[Finding]:
     yield _try("Java", lambda: str(find_java()))
     yield _try("Kafka", lambda: f"{len(kafka_jars())} jars in {cache_folder()}")
     yield _try("PostgreSQL", _postgres)
-    yield _try("FFmpeg", lambda: _ffmpeg(settings))
+    yield _try("FFmpeg", _ffmpeg)
     yield _apertium()
     providers = ProviderSettings()
     present = [name.upper() for name in _KEYS if getattr(providers, name)]
@@ -63,10 +62,10 @@ def _postgres() -> str:
     return said.strip() if user.uid is None else f"{said.strip()}, run as user {user.uid} because this is root"
 
 
-def _ffmpeg(settings: LocalSettings) -> str:
-    program = settings.ffmpeg or bundled_ffmpeg()
-    said = subprocess.run([program, "-hide_banner", "-version"], capture_output=True, text=True, check=True).stdout
-    return f"{said.split(' Copyright')[0]} at {program}"
+def _ffmpeg() -> str:
+    import av  # noqa: PLC0415 - 40 MB of libraries that no other command needs
+
+    return f"libraries {av.ffmpeg_version_info} by PyAV {av.__version__}"
 
 
 def _apertium() -> Finding:

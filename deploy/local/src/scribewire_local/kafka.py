@@ -73,6 +73,10 @@ class Kafka(Server):
         Environment variables it carries, by which it is found again.
     die_with_parent
         For tests: the kernel ends Kafka when the thread that started it is gone.
+    properties
+        Kafka's own settings, over ours: more listeners, a place in a cluster.
+    cluster_id
+        The cluster it belongs to; by default one of its own.
     """
 
     name = "kafka"
@@ -85,6 +89,8 @@ class Kafka(Server):
         log: Path | None = None,
         marks: Mapping[str, str] | None = None,
         die_with_parent: bool = False,
+        properties: Mapping[str, str] | None = None,
+        cluster_id: str | None = None,
     ) -> None:
         super().__init__("Kafka", log or folder / "kafka.log", death_signal=signal.SIGKILL if die_with_parent else None)
         self.folder = folder
@@ -92,6 +98,8 @@ class Kafka(Server):
         self._marks = dict(marks or {})
         self._controller_port = free_port()
         self._data = folder / "data"
+        self._properties = dict(properties or {})
+        self._cluster_id = cluster_id or new_cluster_id()
 
     @property
     def bootstrap(self) -> str:
@@ -105,6 +113,8 @@ class Kafka(Server):
         properties = self.folder / "server.properties"
         properties.write_text(
             _PROPERTIES.format(host=HOST, port=self.port, controller=self._controller_port, data=self._data)
+            # Of two lines with one name Kafka takes the later.
+            + "".join(f"{name}={value}\n" for name, value in self._properties.items())
         )
         command: list[str | Path] = [java, *_JVM, *_QUIET, "-cp", os.pathsep.join(map(str, jars))]
         self._format(command, properties)
@@ -132,12 +142,16 @@ class Kafka(Server):
             return
         # A crash in mid-format leaves a folder without meta.properties, which holds no records yet.
         shutil.rmtree(self._data, ignore_errors=True)
-        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = [*command, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "-c", properties]
+        tool = [*command, "kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster_id}", "-c", properties]
         done = subprocess.run(tool, capture_output=True, text=True, check=False, env=_environment(), cwd=self.folder)
         if done.returncode != 0:
             msg = f"Kafka could not format {self._data}: {(done.stderr or done.stdout).strip()[-2000:]}"
             raise PartFailed(msg)
+
+
+def new_cluster_id() -> str:
+    """A name for a cluster, as Kafka writes them."""
+    return base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
 
 
 def _environment() -> dict[str, str]:

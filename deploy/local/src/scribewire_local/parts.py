@@ -105,15 +105,7 @@ def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, d
         "DATABASE_URL": dsn,
         "SCRIBEWIRE_BLOBS": settings.blobs or home.blobs.as_uri(),
         "SCRIBEWIRE_OPERATOR_KEY_FILE": str(settings.operator_key_file or home.key_file),
-        "SCRIBEWIRE_FFMPEG": str(settings.ffmpeg or bundled_ffmpeg()),
     }
-
-
-def bundled_ffmpeg() -> Path:
-    """Return the ffmpeg that the imageio-ffmpeg wheel brings."""
-    import imageio_ffmpeg  # noqa: PLC0415 - only where an ffmpeg is wanted
-
-    return Path(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def _service(name: str, module: str, port: int, environment: dict[str, str], home: Home) -> Service:

@@ -1,6 +1,7 @@
 """One of our own services as a process beside us."""
 
 import http.client
+import signal
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,15 +27,26 @@ class Service:
         The whole environment it gets.
     log
         Log file.
+    death_signal
+        For tests: what the kernel sends it when the thread that started it is gone.
     """
 
-    def __init__(self, name: str, *, module: str, port: int, environment: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        module: str,
+        port: int,
+        environment: Mapping[str, str],
+        log: Path,
+        death_signal: signal.Signals | None = None,
+    ) -> None:
         self.name = name
         self.port = port
         self.log = log
         self._module = module
         self._environment = environment
-        self._process = ChildProcess(name, log)
+        self._process = ChildProcess(name, log, die_with_parent=death_signal)
 
     @property
     def pid(self) -> int | None:

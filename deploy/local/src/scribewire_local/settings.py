@@ -44,9 +44,6 @@ class LocalSettings(BaseSettings):
         description="PostgreSQL elsewhere; unset, one is run here.",
     )
     blobs: str | None = Field(default=None, description="Blob store; unset, a folder in the home.")
-    ffmpeg: Path | None = Field(
-        default=None, description="The ffmpeg program; unset, the one that was installed along."
-    )
     operator_key_file: Path | None = Field(default=None, description="The operator key; unset, one in the home.")
     replicas: str = Field(default="", description="How many of a service to run, as in `transcriber=2,transcoder=2`.")
 

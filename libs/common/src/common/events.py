@@ -103,6 +103,10 @@ class UploadReceived(Event):
     options: JobOptions = JobOptions()
     plan: SegmentPlan
     idempotent: bool = Field(default=False, description="The client sent an Idempotency-Key.")
+    same_as: UUID | None = Field(
+        default=None,
+        description="A completed job of the owner with these bytes and options; its results may be copied.",
+    )
 
 
 class SegmentReady(Event):
@@ -160,6 +164,7 @@ class TranscriptCompleted(Event):
     provider: str
     model: str | None = None
     translations: tuple[str, ...] = Field(default=(), description="Languages that were asked for and will follow.")
+    reused_from: UUID | None = Field(default=None, description="The job this is a copy from; nothing was done anew.")
 
 
 class TranslationRequested(Event):
@@ -269,6 +274,7 @@ class Terminal(Event):
     transcript: BlobRef | None = None
     translations: tuple[TranslationOutcome, ...] = ()
     error: ErrorInfo | None = None
+    reused_from: UUID | None = None
 
 
 class JobCompleted(Terminal):

@@ -1,6 +1,7 @@
 """The manifest a transcoder writes once a job's audio is cut; `count` segments follow from it."""
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -20,7 +21,10 @@ class Piece(BaseModel):
 
 
 class Manifest(BaseModel):
-    """What was found in a job's media and how it was cut; written once, before any `segment.ready`."""
+    """What was found in a job's media and how it was cut; written once, before any `segment.ready`.
+
+    ``copied_from`` is the job whose results were copied instead: the pieces, and their audio, are that job's then.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,3 +33,4 @@ class Manifest(BaseModel):
     provider: str
     options: JobOptions
     pieces: tuple[Piece, ...]
+    copied_from: UUID | None = None

@@ -37,6 +37,14 @@ class JobOptions(BaseModel):
     callback_url: str | None = Field(
         default=None, max_length=2000, description="Address that receives this job's terminal event, signed."
     )
+    reuse: bool = Field(
+        default=True,
+        description="Take the results of a completed job with the same bytes and options; false works anew.",
+    )
+
+
+BESIDE_THE_RESULT = ("priority", "callback_url", "reuse")
+"""Options that have no part in what a job's results are: two jobs that differ in these only are the same again."""
 
 
 class SegmentPlan(BaseModel):

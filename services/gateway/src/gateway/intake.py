@@ -9,7 +9,7 @@ from gateway.fields import job_options
 from gateway.form import FileHead, FormField, Piece
 from gateway.problems import EMPTY_FILE, NO_FILE, TOO_LARGE, Problem
 
-HASHED_AT_ONCE = 1024 * 1024
+HASHED_AT_ONCE = 512 * 1024
 """Bytes hashed in one go: enough to be worth a thread, few enough to hold for every upload there is."""
 
 MOST_HELD = 256

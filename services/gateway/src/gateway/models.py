@@ -62,6 +62,9 @@ class Job(BaseModel):
     segments: int | None = None
     provider: str | None = None
     model: str | None = None
+    reused_from: UUID | None = Field(
+        default=None, description="The job whose results were copied for this one; it may be gone since."
+    )
     created_at: datetime
     updated_at: datetime
     finished_at: datetime | None = None

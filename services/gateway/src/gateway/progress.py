@@ -104,6 +104,7 @@ def _transcribed(job: Job, event: TranscriptCompleted) -> Job:
             "segments": event.segments,
             "provider": event.provider,
             "model": event.model,
+            "reused_from": event.reused_from,
             "updated_at": max(event.time, job.updated_at),
         }
     )

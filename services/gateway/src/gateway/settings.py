@@ -38,6 +38,10 @@ class GatewaySettings(CommonSettings):
         gt=1,
         description="Longest segment for engines whose audio may be cut, to spread work more finely than they ask for.",
     )
+    reuse: bool = Field(
+        default=True,
+        description="Complete a job with the results of an earlier one of the same owner, bytes and options.",
+    )
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )

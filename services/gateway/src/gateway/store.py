@@ -13,13 +13,13 @@ import asyncpg
 from common.db.away import AWAY
 from common.db.open_job import open_job
 from common.events import ErrorInfo, UploadReceived
-from common.options import JobOptions
+from common.options import BESIDE_THE_RESULT, JobOptions
 from gateway.models import Job, Links, TranslationState, Webhook
 
 _JOB = """
 SELECT id, owner, status, stage, fraction, detail, lane, filename, content_type, size, sha256, options, created_at,
        updated_at, finished_at, duration, language, media, words, segments, provider, model, transcript_blob,
-       error_code, error_message
+       error_code, error_message, reused_from
   FROM jobs"""
 
 JOB_OF_OWNER = _JOB + " WHERE owner = $1 AND id = $2 AND created_at IS NOT NULL"
@@ -41,6 +41,13 @@ TRANSLATIONS_OF_JOBS = """
 SELECT job_id, language, translator, blob, error_code, error_message FROM translations WHERE job_id = ANY($1)"""
 
 JOB_IS_ERASED = "SELECT EXISTS (SELECT FROM erased_jobs WHERE job_id = $1 AND NOT sweep)"
+
+SAME_AGAIN = """
+SELECT id FROM jobs
+ WHERE owner = $1 AND sha256 = $2 AND status = 'completed' AND provider = $3 AND options - $4::text[] = $5
+   AND NOT EXISTS (SELECT FROM translations WHERE job_id = jobs.id AND error_code IS NOT NULL)
+ ORDER BY reused_from IS NOT NULL, finished_at DESC
+ LIMIT 1"""
 
 KNOWN_JOBS = """
 SELECT id FROM jobs WHERE id = ANY($1) UNION SELECT job_id FROM erased_jobs WHERE job_id = ANY($1)"""
@@ -139,6 +146,15 @@ class Store:
         async with self._connection() as connection:
             return bool(await connection.fetchval(JOB_IS_ERASED, job))
 
+    async def same(self, owner: str, sha256: str, options: JobOptions, provider: str) -> UUID | None:
+        """A job of an owner that was completed, translations and all, from these bytes with these options."""
+        asked = options.model_dump(mode="json", exclude=set(BESIDE_THE_RESULT))
+        async with self._connection() as connection:
+            found: UUID | None = await connection.fetchval(
+                SAME_AGAIN, owner, sha256, provider, BESIDE_THE_RESULT, asked
+            )
+            return found
+
     async def known(self, jobs: Iterable[UUID]) -> set[UUID]:
         """Which of the jobs have a row or were erased."""
         async with self._connection() as connection:
@@ -190,7 +206,7 @@ def _job_row(row: Any, translations: Sequence[Any]) -> JobRow:
 
 _SAME = (
     *("id", "stage", "filename", "size", "sha256", "content_type", "language", "duration", "media", "words"),
-    *("segments", "provider", "model", "created_at", "updated_at", "finished_at"),
+    *("segments", "provider", "model", "reused_from", "created_at", "updated_at", "finished_at"),
 )
 """Columns that are the job's fields by the same name."""
 

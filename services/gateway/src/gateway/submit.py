@@ -99,7 +99,7 @@ class Submit:
 
         async with aclosing(intake.content()) as content:
             await self._blobs.write(name, content)
-        options = intake.options
+        options, plan = intake.options, self._plan(intake.options)
         return UploadReceived(
             job_id=job_id,
             owner=owner,
@@ -109,9 +109,20 @@ class Submit:
             content_type=printable(intake.head.content_type),
             sha256=intake.sha256,
             options=options,
-            plan=self._plan(options),
+            plan=plan,
             idempotent=idempotent,
+            same_as=await self._same(owner, intake.sha256, options, plan),
         )
+
+    async def _same(self, owner: str, sha256: str, options: JobOptions, plan: SegmentPlan) -> UUID | None:
+        """A job whose results may be copied for this one; without Postgres the work is just done again."""
+        if not (self._settings.reuse and options.reuse):
+            return None
+        try:
+            found = await self._store.same(owner, sha256, options, plan.provider)
+        except StoreUnavailable:
+            return None
+        return None if found is None or self._control.deleted(found) else found
 
     def _plan(self, options: JobOptions) -> SegmentPlan:
         """Who will do it and how the audio is cut; a 422 problem names what nobody can do, and who could."""

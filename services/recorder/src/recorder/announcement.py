@@ -37,6 +37,7 @@ def announcement(job: Job) -> Terminal:
         transcript=BlobRef(name=transcript) if transcript else None,
         translations=tuple(_translation(language, job.outcomes.get(language)) for language in _languages(job)),
         error=ErrorInfo(code=job.error_code, message=job.error_message or "") if job.error_code else None,
+        reused_from=job.reused_from,
     )
 
 

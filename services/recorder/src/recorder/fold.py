@@ -100,6 +100,7 @@ def _transcribed(job: Job, event: TranscriptCompleted) -> Job:
         segments=event.segments,
         provider=storable(event.provider),
         model=storable(event.model),
+        reused_from=event.reused_from,
     )
     return _moved(job, "translator") if event.translations else _moved(job, "transcriber", 1.0)
 
@@ -163,6 +164,7 @@ def _announced(job: Job, event: Terminal) -> Job:
         translations=tuple(outcome.language for outcome in event.translations) if transcript else None,
         error_code=error.code if error else None,
         error_message=error.message if error else None,
+        reused_from=event.reused_from,
         outcomes={
             outcome.language: _outcome(outcome, job.outcomes.get(outcome.language))
             for outcome in event.translations

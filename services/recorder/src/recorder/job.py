@@ -73,6 +73,7 @@ class Job:
     error_code: str | None = None
     error_message: str | None = None
     announced: bool = False
+    reused_from: UUID | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property

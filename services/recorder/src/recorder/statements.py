@@ -35,6 +35,7 @@ JOB: Mapping[str, str] = {
     "error_code": "text",
     "error_message": "text",
     "announced": "boolean",
+    "reused_from": "uuid",
 }
 """The columns of a job and their types, in the order in which they are written."""
 

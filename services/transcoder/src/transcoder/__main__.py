@@ -1,7 +1,7 @@
-"""Joins the transcoder: settings, blobs, leases, ffmpeg and the handler, on the bus."""
+"""Joins the transcoder: settings, blobs, leases, decoder and the handler, on the bus."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 
 from common.blobs.open import open_blobs
 from common.bus import EachStage
@@ -17,15 +17,15 @@ from transcoder.settings import TranscoderSettings
 async def build() -> AsyncIterator[Service]:
     """Open what the transcoder needs; a SIGTERM lets running files finish within `drain_seconds`."""
     settings = TranscoderSettings()
-    decoder = await FfmpegDecoder.detect(settings)
-    async with open_blobs(settings) as blobs, open_leases(settings) as leases:
-        stage = EachStage(
-            event=UploadReceived,
-            handler=Transcode(blobs=blobs, decoder=decoder),
-            concurrency=settings.slots,
-            leased=True,
-        )
-        yield Service(name="transcoder", settings=settings, stages=[stage], background=[], leases=leases)
+    with closing(await FfmpegDecoder.detect(settings)) as decoder:
+        async with open_blobs(settings) as blobs, open_leases(settings) as leases:
+            stage = EachStage(
+                event=UploadReceived,
+                handler=Transcode(blobs=blobs, decoder=decoder),
+                concurrency=settings.slots,
+                leased=True,
+            )
+            yield Service(name="transcoder", settings=settings, stages=[stage], background=[], leases=leases)
 
 
 if __name__ == "__main__":

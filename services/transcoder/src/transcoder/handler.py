@@ -1,5 +1,6 @@
 """An upload becomes segments: decode, cut, store each piece, write the manifest, tell of every segment."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from common.bus import Context, Outputs
 from common.errors import Permanent
 from common.events import BlobRef, SegmentReady, StageProgress, UploadReceived
 from common.manifest import Manifest
+from transcoder.again import completed, copied
 from transcoder.cut import Cutter
 from transcoder.ports import Decoder, Decoding
 from transcoder.segments import SegmentWriter
@@ -25,6 +27,8 @@ class _Cancelled(Exception):  # noqa: N818 - named for what happened
 
 class Transcode:
     """The transcoder's one stage: an `UploadReceived` to as many `SegmentReady` as its audio has segments.
+
+    Where an earlier job's results can be copied, it is to the events that tell of finished results instead.
 
     Doing it again is harmless: segments have derived names and are created only if absent, the same bytes are cut in
     the same places, and a job that has its manifest is not decoded again.
@@ -57,9 +61,12 @@ class Transcode:
         name = layout.manifest(event.owner, event.job_id)
         try:
             if await self._blobs.stat(name) is None:
-                manifest = await self._transcode(event, context)
+                if context.cancelled():
+                    return []
+                manifest = await copied(self._blobs, event) or await self._transcode(event, context)
                 await self._blobs.write(name, manifest.model_dump_json().encode())
             manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
+            results = await completed(self._blobs, event, manifest) if manifest.copied_from is not None else None
         except _Cancelled:
             return []
         except BlobNotFound as error:
@@ -67,15 +74,15 @@ class Transcode:
         except (BlobsUnavailable, OSError) as error:
             raise store_away() from error
         await context.publish(_finished(event, manifest))
-        return _segments(event, manifest)
+        return _segments(event, manifest) if results is None else results
 
     async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
         await context.publish(_progress(event, 0.0))
         writer = SegmentWriter(self._blobs, event.owner, event.job_id)
         try:
             async with self._blobs.local(event.source.name) as source, self._decoder.open(source) as decoding:
-                await self._store(decoding, writer, event, context)
-                return _manifest(event, decoding, writer)
+                digest = await self._store(decoding, writer, event, context)
+                return _manifest(event, decoding, writer, digest)
         except (Permanent, _Cancelled):
             with suppress(BlobsUnavailable):
                 await writer.discard()
@@ -83,12 +90,15 @@ class Transcode:
         finally:
             writer.close()
 
-    async def _store(self, decoding: Decoding, writer: SegmentWriter, event: UploadReceived, context: Context) -> None:
+    async def _store(self, decoding: Decoding, writer: SegmentWriter, event: UploadReceived, context: Context) -> str:
+        """Store the audio as segments; return the SHA-256 of its samples, the same for the same recording."""
         cutter = Cutter(event.plan.max_seconds)
+        digest = hashlib.sha256()
         told = self._clock()
         async for pcm in decoding.pcm():
             if context.cancelled():
                 raise _Cancelled
+            digest.update(pcm)
             for piece, cut_follows in cutter.feed(pcm):
                 await writer.add(piece)
                 if cut_follows:
@@ -101,6 +111,7 @@ class Transcode:
             await writer.cut()
         if context.cancelled():  # what is erased meanwhile must not come back
             raise _Cancelled
+        return digest.hexdigest()
 
 
 def _progress(event: UploadReceived, fraction: float) -> StageProgress:
@@ -119,13 +130,14 @@ def _under_way(event: UploadReceived, decoding: Decoding, seconds: float) -> Sta
 
 
 def _finished(event: UploadReceived, manifest: Manifest) -> StageProgress:
-    detail = str(manifest.media.get("note", "Audio read"))
+    read = "Audio read" if manifest.copied_from is None else "Results of an earlier job copied"
+    detail = str(manifest.media.get("note", read))
     update = {"media": manifest.media, "duration": manifest.duration, "detail": detail}
     return _progress(event, 1.0).model_copy(update=update)
 
 
-def _manifest(event: UploadReceived, decoding: Decoding, writer: SegmentWriter) -> Manifest:
-    media = dict(decoding.media.facts())
+def _manifest(event: UploadReceived, decoding: Decoding, writer: SegmentWriter, digest: str) -> Manifest:
+    media = {**decoding.media.facts(), "audio_sha256": digest}
     if decoding.damaged:
         media["note"] = "Some of the file is damaged and could not be read"
     return Manifest(

@@ -18,7 +18,8 @@ class Media:
     """What a file says it is.
 
     ``duration`` is its own claim in seconds, None when it makes none; ``estimated`` says that it is a guess from the
-    file's size.
+    file's size. How loud it is, its mean power and its loudest sample in dB below full scale, is known only after the
+    last sample.
     """
 
     container: str
@@ -27,14 +28,18 @@ class Media:
     sample_rate: int
     duration: float | None = None
     estimated: bool = False
+    mean_dbfs: float | None = None
+    peak_dbfs: float | None = None
 
     def facts(self) -> Mapping[str, str | int | float]:
         """The same as a flat mapping, as events and the manifest carry it."""
+        known = {"mean_dbfs": self.mean_dbfs, "peak_dbfs": self.peak_dbfs}
         return {
             "container": self.container,
             "codec": self.codec,
             "channels": self.channels,
             "sample_rate": self.sample_rate,
+            **{name: value for name, value in known.items() if value is not None},
         }
 
 

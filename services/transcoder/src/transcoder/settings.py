@@ -24,7 +24,9 @@ class TranscoderSettings(CommonSettings):
     )
     decoder_cpu_seconds: int = Field(default=3600, ge=1, description="CPU seconds one file may take.")
     decoder_memory_mib: int = Field(
-        default=1024, ge=384, description="Address space of the decoder in MiB; ffmpeg does not start below about 256."
+        default=1024,
+        ge=384,
+        description="Address space for one file in MiB; about 150 of them are programs.",
     )
     decoder_uid: int = Field(
         default=65534, ge=1, description="User the decoder runs as when the service itself is root."

@@ -10,6 +10,7 @@ from common.blobs.away import store_away
 from common.blobs.patient import PAUSES, write_patiently
 from common.bus.stage import Context
 from common.catalogue import Engine, Unsupported
+from common.completed import transcript_completed
 from common.errors import Permanent, Transient
 from common.events import (
     BlobRef,
@@ -17,17 +18,15 @@ from common.events import (
     SegmentReady,
     SegmentTranscribed,
     StageProgress,
-    TranscriptCompleted,
     TranslationRequested,
     UsageRecorded,
-    inline_text,
     now,
 )
 from common.manifest import Manifest
+from common.outline import Outline
 from common.transcript import Billed, SegmentResult
 from transcriber.arrivals import Arrivals
 from transcriber.merge import Merge
-from transcriber.outline import Outline
 from transcriber.providers import Recogniser
 from transcriber.rebase import rebase
 from transcriber.translators import translator_for
@@ -141,7 +140,7 @@ class Assemble:
         if await self._blobs.stat(name) is None:
             merged = await self._merged(event, manifest)
             if await self._blobs.write(name, _pieces(merged)):
-                return Outline.of_merge(merged)
+                return merged.outline()
         # Another process was first: what it stored is what is announced.
         raw = await read_all(self._blobs, name)
         return await asyncio.to_thread(Outline.of_stored, raw)
@@ -155,30 +154,16 @@ class Assemble:
             await asyncio.to_thread(_add, merge, raw)
         return merge
 
-    def _announce(self, event: SegmentTranscribed, manifest: Manifest, transcript: Outline) -> list[Event]:
-        reference = BlobRef(name=layout.transcript(event.owner, event.job_id))
-        text, truncated = inline_text(transcript.text)
+    def _announce(self, event: SegmentTranscribed, manifest: Manifest, outline: Outline) -> list[Event]:
         languages = tuple(dict.fromkeys(manifest.options.translate))
-        completed = TranscriptCompleted(
-            **event.job,
-            transcript=reference,
-            text=text,
-            truncated=truncated,
-            language=transcript.language,
-            duration=transcript.duration,
-            words=transcript.words,
-            segments=event.count,
-            provider=transcript.provider,
-            model=transcript.model,
-            translations=languages,
-        )
+        completed = transcript_completed(event, outline, segments=event.count, translations=languages)
         requests = [
             TranslationRequested(
                 **event.job,
                 language=language,
-                source_language=transcript.language,
-                transcript=reference,
-                translator=translator_for(language, transcript.language, manifest.options, self._engines),
+                source_language=outline.language,
+                transcript=completed.transcript,
+                translator=translator_for(language, outline.language, manifest.options, self._engines),
             )
             for language in languages
         ]

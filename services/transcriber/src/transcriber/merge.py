@@ -6,6 +6,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
 
 from common.engines import primary
+from common.outline import Outline
 from common.transcript import Paragraph, SegmentResult, Utterance, Word
 
 UTTERANCE_PAUSE = 0.7
@@ -38,12 +39,11 @@ class Merge:
     """
 
     def __init__(self, *, language: str, duration: float) -> None:
-        self.language = language
-        self.duration = duration
-        self.provider = ""
-        self.model: str | None = None
-        self.count = 0
-        """Words so far."""
+        self._language = language
+        self._duration = duration
+        self._provider = ""
+        self._model: str | None = None
+        self._count = 0
         self._space = "" if primary(language) in _UNSPACED else " "
         self._texts: list[str] = []
         self._words: list[bytes] = []
@@ -53,17 +53,24 @@ class Merge:
         self._paragraph: list[Utterance] = []
         self._length = 0
 
-    @property
-    def text(self) -> str:
-        """The text so far."""
-        return self._space.join(self._texts)
+    def outline(self) -> Outline:
+        """What is announced of the transcript."""
+        text = self._text()
+        return Outline(
+            text=text,
+            language=self._language,
+            duration=self._duration,
+            words=self._count or len(text.split()),
+            provider=self._provider,
+            model=self._model,
+        )
 
     def add(self, result: SegmentResult) -> None:
         """Take the result of the next segment."""
-        if self.model is None:
-            self.model = result.model
-        self.provider = self.provider or result.provider
-        self.count += len(result.words)
+        if self._model is None:
+            self._model = result.model
+        self._provider = self._provider or result.provider
+        self._count += len(result.words)
         text = result.text.strip()
         if text:
             self._texts.append(text)
@@ -85,11 +92,11 @@ class Merge:
         self._end_of_words()
         self._end_of_paragraph()
         head = {
-            "text": self.text,
-            "language": self.language,
-            "duration": self.duration,
-            "provider": self.provider,
-            "model": self.model,
+            "text": self._text(),
+            "language": self._language,
+            "duration": self._duration,
+            "provider": self._provider,
+            "model": self._model,
         }
         yield to_json(head)[:-1]
         for name, entries in (
@@ -102,6 +109,9 @@ class Merge:
                 yield b"," + entry if number else entry
             yield b"]"
         yield b"}"
+
+    def _text(self) -> str:
+        return self._space.join(self._texts)
 
     def _word(self, word: Word) -> None:
         last = self._loose[-1] if self._loose else None

@@ -7,8 +7,9 @@ from itertools import chain
 from common import ids, layout
 from common.bus import Context, Outputs
 from common.catalogue import ENGINES, token_cost
+from common.completed import translation_completed
 from common.errors import Permanent
-from common.events import BlobRef, StageProgress, TranslationCompleted, TranslationRequested, UsageRecorded, inline_text
+from common.events import StageProgress, TranslationRequested, UsageRecorded
 from common.transcript import Billed, Translation, Utterance
 from translator.batches import batches
 from translator.ports import Translated, Translator
@@ -39,7 +40,7 @@ class Translate:
             if made is None or context.cancelled():
                 return ()
             done = await self._results.keep(name, made)
-        return _told(event, name, done, await self._results.when(name))
+        return _told(event, done, await self._results.when(name))
 
     async def _translation(self, event: TranslationRequested, context: Context) -> Translation | None:
         translator = self._translators.get(event.translator)
@@ -122,18 +123,8 @@ def _progress(event: TranslationRequested, fraction: float) -> StageProgress:
     )
 
 
-def _told(event: TranslationRequested, name: str, done: Translation, time: datetime) -> Outputs:
-    text, truncated = inline_text(done.text)
-    yield TranslationCompleted(
-        **event.job,
-        time=time,
-        language=event.language,
-        translation=BlobRef(name=name),
-        text=text,
-        truncated=truncated,
-        translator=done.provider,
-        model=done.model,
-    )
+def _told(event: TranslationRequested, done: Translation, time: datetime) -> Outputs:
+    yield translation_completed(event, event.language, done, time=time)
     if done.billed is not None:
         yield UsageRecorded(
             **event.job,

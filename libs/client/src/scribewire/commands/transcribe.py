@@ -48,6 +48,9 @@ def transcribe(
     model: Annotated[str | None, typer.Option(help="The engine's model.")] = None,
     diarize: Annotated[bool, typer.Option("--diarize", help="Tell speakers apart.")] = False,
     bulk: Annotated[bool, typer.Option("--bulk", help="Behind interactive work.")] = False,
+    reuse: Annotated[
+        bool, typer.Option(" /--no-reuse", help="Work anew where an earlier job had the same file and options.")
+    ] = True,
 ) -> None:
     """Transcribe files; ends with 1 when one of them failed, and says why."""
     options = {
@@ -57,6 +60,7 @@ def transcribe(
         "model": model,
         "diarize": "true" if diarize else None,
         "priority": "bulk" if bulk else None,
+        "reuse": None if reuse else "false",
     }
     chosen = {name: value for name, value in options.items() if value}
     errors = Console(stderr=True)

@@ -4,7 +4,7 @@ import errno
 import os
 import stat
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from io import FileIO
@@ -13,13 +13,16 @@ from pathlib import Path
 from uuid import uuid4
 
 from common.blobs import BlobInfo, BlobNotFound, Chunks, Name
-from common.blobs.incoming import IncomingFile, sync_folder
+from common.blobs.incoming import MOST_PIECES, IncomingFile, sync_folder
 from common.blobs.names import check_name, check_prefix
 from common.blobs.oserrors import unavailable_on_oserror
-from common.blobs.threads import in_thread
+from common.blobs.threads import Behind, in_thread
 
 BLOCK = 1024 * 1024
-"""Bytes read or written at a time."""
+"""Bytes read at a time."""
+
+WRITTEN = 512 * 1024
+"""Bytes written at a time: enough to be worth a thread; a stream holds twice as many."""
 
 _INCOMING = ".incoming"
 _LISTED_AT_A_TIME = 1000
@@ -55,16 +58,10 @@ class FolderBlobs:
         try:
             with unavailable_on_oserror():
                 await in_thread(incoming.open)
-            block = bytearray()
-            async for chunk in chunks:
-                block += chunk
-                if len(block) >= BLOCK:
-                    with unavailable_on_oserror():
-                        await in_thread(incoming.append, block)
-                    block = bytearray()
+            pieces = await _append_behind(incoming, chunks)
             final = self._path(name)
             with unavailable_on_oserror():
-                return await in_thread(_finish, incoming, block, final)
+                return await in_thread(_finish, incoming, pieces, final)
         finally:
             await in_thread(incoming.discard)
 
@@ -212,18 +209,35 @@ class FolderBlobs:
         sync_folder(folder)
 
 
+async def _append_behind(incoming: IncomingFile, chunks: Chunks) -> list[bytes]:
+    """Write a block while the chunks of the next one come; return what is left for the end."""
+    pieces: list[bytes] = []
+    size = 0
+    async with Behind() as writing:
+        async for chunk in chunks:
+            pieces.append(chunk)
+            size += len(chunk)
+            if size >= WRITTEN or len(pieces) == MOST_PIECES:
+                with unavailable_on_oserror():
+                    await writing.begin(incoming.append, pieces)
+                pieces, size = [], 0
+        with unavailable_on_oserror():
+            await writing.done()
+    return pieces
+
+
 def _write_whole(incoming: IncomingFile, final: Path, data: bytes) -> bool:
     if final.exists():
         return False
     try:
         incoming.open()
-        return _finish(incoming, data, final)
+        return _finish(incoming, [data], final)
     finally:
         incoming.discard()
 
 
-def _finish(incoming: IncomingFile, data: bytes | bytearray, final: Path) -> bool:
-    incoming.append(data)
+def _finish(incoming: IncomingFile, pieces: Sequence[bytes], final: Path) -> bool:
+    incoming.append(pieces)
     return incoming.link(final)
 
 

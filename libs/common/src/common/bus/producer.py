@@ -127,16 +127,19 @@ class Producer:
         return Outgoing(event.topic, event.key.encode(), value, attributes)
 
     async def send(self, out: Outgoing) -> asyncio.Future[Any]:
-        """Hand a record over; the future is done once it is acknowledged. Fails only through the future."""
+        """Hand a record over; the future is done once it is acknowledged. Fails only through the future.
+
+        Returns once a broker was reached and there is room for the record, so that whoever makes records is held back.
+        """
+        await self._up.wait()
         client = self._client
-        if client is not None:
-            try:
-                future: asyncio.Future[Any] = await client.send(out.topic, out.value, out.key, headers=out.headers)
-            except KafkaError as error:
-                future = asyncio.get_running_loop().create_future()
-                future.set_exception(error)
-            return future
-        return asyncio.ensure_future(self.deliver(out))
+        if client is None:
+            return _failed(BusUnavailable("the producer is closed"))
+        try:
+            future: asyncio.Future[Any] = await client.send(out.topic, out.value, out.key, headers=out.headers)
+        except KafkaError as error:
+            return _failed(error)
+        return future
 
     async def settle(self, out: Outgoing, acknowledged: asyncio.Future[Any]) -> None:
         """Wait for `send`'s future; where it failed, deliver the record again until it is acknowledged."""
@@ -222,6 +225,12 @@ class Producer:
                 self._client = client
                 self._up.set()
                 return
+
+
+def _failed(error: Exception) -> asyncio.Future[Any]:
+    future = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
 
 
 async def _closed(client: Any) -> None:

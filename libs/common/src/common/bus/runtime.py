@@ -166,7 +166,7 @@ class Bus:
             # A broker whose start failed half-way is not started twice: a new one is built each time. It is known
             # from its first moment: a stop that comes meanwhile finishes and commits what was already taken.
             self._broker = KafkaBroker(
-                self._settings.kafka,
+                self._settings.kafka.split(","),  # FastStream takes a text for one server
                 client_id=f"scribewire-{self._service}",
                 apply_types=False,
                 consumer_only=True,

@@ -83,6 +83,8 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._subscriber: Any = None
         self._prefixes: dict[TopicPartition, Prefix[Taken]] = {}
         self._epoch = 0
+        self.rebalances = 0
+        """Assignments so far."""
         self._assigned = False
         self._closed = False
         self._may_have_room = asyncio.Event()
@@ -176,6 +178,7 @@ class Subscription(ConsumerRebalanceListener):  # type: ignore[misc]
         self._epoch += 1
         self._prefixes = {partition: Prefix() for partition in assigned}
         self._assigned = True
+        self.rebalances += 1
         log.info("partitions assigned", group=self.group, count=len(assigned))
         if self._closed:
             self.close()

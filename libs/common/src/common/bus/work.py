@@ -293,13 +293,19 @@ class Worker:
         delivery.finished = True
         self._outcomes[outcome] += 1
         if delivery.claim is not None:
-            twins = self._claims.pop(delivery.claim)
-            for twin in twins or ():
-                self._finish(twin, "duplicate")
+            for twin in self._claims.pop(delivery.claim) or ():
+                if outcome == "retried" and self._number(twin) > self._number(delivery):
+                    # The retry itself, back before the broker had answered that it has it: nobody else carries it.
+                    self._again(twin)
+                else:
+                    self._finish(twin, "duplicate")
         if delivery.key is not None:
             self._next_of(delivery.key)
         # Behind an unfinished one thousands may wait to be committed: keep their offsets, not their bytes.
         del delivery.record
+
+    def _number(self, delivery: Delivery) -> int:
+        return delivery_number(delivery.record, self.service)
 
     def _drop(self, delivery: Delivery) -> None:
         """Leave a delivery to whoever reads its partition next."""

@@ -1,4 +1,4 @@
-"""The decoder by ffmpeg: one confined process a file, which is handed an open file and never a path."""
+"""The decoder by FFmpeg: a fresh, shut-in worker process a file, which is handed an open file and never a path."""
 
 from transcoder.ffmpeg.decoder import FfmpegDecoder
 

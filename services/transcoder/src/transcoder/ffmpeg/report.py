@@ -1,113 +1,84 @@
-"""Reads what ffmpeg writes to its standard error: what the file is, and what went wrong with it."""
+"""Judges what a worker said of a file: what it is, and why there is no audio to be had from it."""
 
-import re
+import signal
+from dataclasses import replace
+
+from pydantic import TypeAdapter, ValidationError
 
 from common.errors import Permanent
-from transcoder.ffmpeg.causes import CAUSES, NOT_MEDIA, Cause
+from transcoder.causes import CAUSES, Cause
 from transcoder.ports import Media
+from transcoder.worker.wire import END, MEDIA, Described, Findings
 
-_LINE_LIMIT = 1000
-"""Bytes of a line that are looked at; a hostile tag may be a megabyte long."""
+_DESCRIBED = TypeAdapter(Described)
+_FINDINGS = TypeAdapter(Findings)
 
-_CONTAINER = re.compile(r"Input #0, (\S+), from ")
-_DURATION = re.compile(r"  Duration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
-_AUDIO = re.compile(r"  Stream #0:\d+.*?: Audio: (\w+).*?, (\d+) Hz, ([^,]+)")
-_LAYOUTS = {"mono": 1, "stereo": 2, "downmix": 2, "quad": 4, "hexagonal": 6, "octagonal": 8, "hexadecagonal": 16}
-
-_ENDS_EARLY = re.compile(r"partial file|[Pp]acket corrupt|corrupt input packet|[Tt]runcat|ended prematurely")
-_STOPPED = re.compile(r"Exiting normally, received signal (\d+)")
-_BROKEN = re.compile(r"Invalid data found|Error submitting packet|Header missing|Error while decoding")
+_WORD = 64
+"""Characters of a container's or codec's name; whoever sends more is no worker of ours."""
 
 
 class Report:
-    """Standard error of one ffmpeg, run with ``-loglevel level+info``, line by line; holds nothing but findings."""
+    """What is known of one file; a file may have taken its worker over, so what that says is checked."""
 
     def __init__(self) -> None:
-        self._rest = b""
-        self._container = ""
-        self._audio: tuple[str, int, int] | None = None
-        self._duration: float | None = None
-        self._estimated = False
-        self._refused_codecs: set[str] = set()
-        self._causes: set[Cause] = set()
-        self.announced = False
-        """Whether ffmpeg has said all it knows of the file."""
-        self.ends_early = False
-        """Whether the file ends before its own structure says so."""
-        self.stopped_by: int | None = None
-        """The signal that made ffmpeg end before the file did."""
-        self._broken = False
-
-    def feed(self, raw: bytes) -> None:
-        """Take some more of standard error; a chunk may end anywhere."""
-        *lines, rest = (self._rest + raw).split(b"\n")
-        self._rest = rest[:_LINE_LIMIT]
-        for line in lines:
-            self._read(line[:_LINE_LIMIT].decode(errors="replace"))
-
-    @property
-    def media(self) -> Media | None:
+        self.media: Media | None = None
         """What the file is; None while or if that is not known."""
-        if self._audio is None:
-            return None
-        codec, rate, channels = self._audio
-        return Media(self._container, codec, channels, rate, self._duration, self._estimated)
+        self._findings: Findings | None = None
+
+    def take(self, kind: bytes, payload: bytes) -> None:
+        """Read a message; one that is none is as good as silence."""
+        try:
+            if kind == MEDIA:
+                said = _DESCRIBED.validate_json(payload)
+                self.media = Media(
+                    said.container[:_WORD],
+                    said.codec[:_WORD],
+                    said.channels,
+                    said.sample_rate,
+                    said.duration,
+                    said.estimated,
+                )
+            elif kind == END:
+                self._findings = _FINDINGS.validate_json(payload)
+                if self.media is not None:
+                    mean, peak = self._findings.mean_dbfs, self._findings.peak_dbfs
+                    self.media = replace(self.media, mean_dbfs=mean, peak_dbfs=peak)
+        except ValidationError:
+            pass
 
     @property
-    def fatal(self) -> Cause | None:
-        """What makes the file fail even if audio came out of it."""
-        return next((cause for cause in CAUSES if cause in self._causes and cause.fatal), None)
+    def whole(self) -> bool:
+        """Whether the worker came to the end of its work."""
+        return self._findings is not None
 
-    def refusal(self, returncode: int) -> Permanent:
-        """Why nothing was decoded, given ffmpeg's exit status (negative: the signal that ended it)."""
-        if self._audio is not None and self._audio[0] in self._refused_codecs:
-            return Permanent("unsupported_codec", f"The audio codec {self._audio[0]} is not supported.")
-        telling = next((cause for cause in CAUSES if cause in self._causes and cause is not NOT_MEDIA), None)
+    @property
+    def ends_early(self) -> bool:
+        """Whether the file ends before its own structure says so."""
+        return self._findings is not None and self._findings.ends_early
+
+    def fatal(self, status: int) -> Cause | None:
+        """What makes the file fail even if audio came out of it, given the worker's exit status."""
+        if status == -signal.SIGXCPU:
+            return CAUSES["resources"]
+        return next((cause for cause in self._causes if cause.fatal), None)
+
+    def refusal(self, status: int) -> Permanent:
+        """Why nothing was decoded, given the worker's exit status (negative: the signal that ended it)."""
+        codec = None if self.media is None else self.media.codec
+        if codec is not None and CAUSES["codec"] in self._causes:
+            return Permanent("unsupported_codec", f"The audio codec {codec} is not supported.")
+        telling = next((cause for cause in self._causes if cause is not CAUSES["noise"]), None)
         if telling is not None:
             return telling.permanent()
-        if returncode < 0:
+        if self._findings is None or status != 0:
             return Permanent("undecodable", "The decoder crashed on this file. Convert it to WAV, FLAC or MP3.")
-        if self._audio is not None and returncode == 0 and not self._broken and not self.ends_early:
-            return Permanent("empty_audio", "The audio track is empty.")
-        if self._audio is not None:
-            return Permanent(
-                "undecodable", f"The file says that it holds {self._audio[0]} audio, but it cannot be decoded."
-            )
-        return NOT_MEDIA.permanent()
+        if codec is None:
+            return CAUSES["noise"].permanent()
+        if self._findings.broken or self._findings.ends_early:
+            return Permanent("undecodable", f"The file says that it holds {codec} audio, but it cannot be decoded.")
+        return Permanent("empty_audio", "The audio track is empty.")
 
-    def _read(self, tagged: str) -> None:
-        if tagged.startswith(" "):
-            return  # a title or comment goes on, in the words of whoever made the file
-        line = re.sub(r"^(\[[^\]]* @ [^\]]*\] )*\[\w+\] ", "", tagged)
-        if line.startswith("Output #0,"):
-            self.announced = True
-        elif not self.announced and self._audio is None:
-            self._read_banner(line)
-        if stopped := _STOPPED.match(line):
-            self.stopped_by = int(stopped[1])
-        if "[info]" in tagged and self.stopped_by is None:
-            return
-        if refused := re.match(r"Codec \((\w+)\) not on whitelist", line):
-            self._refused_codecs.add(refused[1])
-            return
-        self.ends_early = self.ends_early or bool(_ENDS_EARLY.search(line))
-        self._broken = self._broken or bool(_BROKEN.search(line))
-        self._causes.update(cause for cause in CAUSES if cause.pattern.search(line))
-
-    def _read_banner(self, line: str) -> None:
-        if "Estimating duration from bitrate" in line:
-            self._estimated = True
-        elif found := _CONTAINER.match(line):
-            self._container = found[1].rstrip(",")
-        elif found := _DURATION.match(line):
-            self._duration = int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
-        elif found := _AUDIO.match(line):
-            self._audio = (found[1], int(found[2]), _channels(found[3]))
-
-
-def _channels(layout: str) -> int:
-    if counted := re.match(r"(\d+) channels", layout):
-        return int(counted[1])
-    if re.match(r"\d+\.\d", layout):
-        return sum(map(int, re.findall(r"\d+", layout.partition("(")[0])))
-    return _LAYOUTS.get(layout.strip(), 0)
+    @property
+    def _causes(self) -> list[Cause]:
+        found = set() if self._findings is None else self._findings.causes
+        return [cause for key, cause in CAUSES.items() if key in found]

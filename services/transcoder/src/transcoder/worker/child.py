@@ -1,0 +1,48 @@
+"""The life of the process that decodes one file: shut itself in, decode, tell, end."""
+
+import os
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+
+from transcoder.worker import kernel
+from transcoder.worker.extract import Extraction
+from transcoder.worker.sandbox import Limits, enter
+from transcoder.worker.wire import PCM, Ready, send, tell
+
+NAME = "decode-media"
+"""What process lists call it."""
+
+_SOURCE, _PIPE = 3, 4
+
+
+@dataclass(frozen=True)
+class Order:
+    """What holds for every file: the limits, and after how many seconds of audio to stop."""
+
+    limits: Limits
+    max_seconds: float
+
+
+def live(order: Order, source: int, pipe: int, network_left: bool) -> None:
+    """Decode ``source`` and write what comes of it to ``pipe``; called in a fresh child, which ends afterwards."""
+    _keep_only(source, pipe)
+    with suppress(OSError):  # it is only a name
+        kernel.rename(NAME.encode())
+    held, missing = enter(order.limits)
+    (held if network_left else missing).append("no network")
+    tell(_PIPE, Ready(held, missing))
+    extraction = Extraction(_SOURCE, order.max_seconds)
+    extraction.run(lambda described: tell(_PIPE, described), lambda chunk: send(_PIPE, PCM, chunk))
+    tell(_PIPE, extraction.findings)
+
+
+def _keep_only(source: int, pipe: int) -> None:
+    """Close every descriptor but the two; what stands in for standard input, output and errors leads nowhere."""
+    for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    high = [os.dup2(fd, 100 + at) for at, fd in enumerate((nowhere, nowhere, nowhere, source, pipe))]
+    for at, fd in enumerate(high):
+        os.dup2(fd, at)
+    os.closerange(_PIPE + 1, 256)

@@ -1,0 +1,122 @@
+"""Brings decoded frames to 16 kHz, one channel, 16 bit, and measures how loud they are on the way."""
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+
+import av
+from av import AudioFrame
+from av.error import BlockingIOError as NothingYet
+from av.filter import Graph
+
+from transcoder.ports import RATE, SAMPLE_BYTES
+
+CHUNK = 32_768
+"""Samples of one chunk: two seconds. The chain is asked for one after each second that it was fed."""
+
+_SILENCE = 8192
+"""Samples of a frame of silence."""
+
+_MEASURED = re.compile(r"(n_samples|mean_volume|max_volume): (-?[\d.]+)")
+
+
+class Loudness:
+    """Mean power and peak of all samples, collected from as many graphs as a file needs."""
+
+    def __init__(self) -> None:
+        self._samples = 0
+        self._fresh = 0
+        self._power = 0.0
+        self._peak = -math.inf
+
+    def add(self, told: str) -> None:
+        """Take a line that `volumedetect` logged; it counts its samples before it says how loud they were."""
+        for name, value in _MEASURED.findall(told):
+            if name == "n_samples":
+                self._fresh = int(value)
+                self._samples += self._fresh
+            elif name == "mean_volume":
+                self._power += self._fresh * 10 ** (float(value) / 10)
+            else:
+                self._peak = max(self._peak, float(value))
+
+    @property
+    def mean_dbfs(self) -> float | None:
+        """Mean power, None without a sample."""
+        return round(10 * math.log10(self._power / self._samples), 1) if self._power else None
+
+    @property
+    def peak_dbfs(self) -> float | None:
+        """The loudest sample, None without one."""
+        return self._peak if self._samples else None
+
+
+class Resampler:
+    """One chain of filters for frames of one form; a file that changes its form in mid-stream needs another."""
+
+    def __init__(self, frame: AudioFrame) -> None:
+        self._form = frame.sample_rate, frame.format.name, frame.layout.name
+        self._position = 0
+        self._due = 0
+        self._unit = Fraction(1, frame.sample_rate)
+        self._graph = Graph()
+        self._graph.threads = 1
+        self._source = self._graph.add_abuffer(
+            sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name, time_base=self._unit
+        )
+        self._sink = self._graph.add("abuffersink")
+        self._graph.link_nodes(
+            self._source,
+            self._graph.add("aresample", str(RATE)),
+            self._graph.add("aformat", f"sample_fmts=s16:channel_layouts=mono:sample_rates={RATE}"),
+            self._graph.add("volumedetect"),
+            self._graph.add("asetnsamples", f"n={CHUNK}:p=0"),
+            self._sink,
+        ).configure()
+
+    def feed(self, frame: AudioFrame) -> Iterable[memoryview]:
+        """Take a frame; return the chunks that are full.
+
+        Raises
+        ------
+        av.error.ArgumentError
+            When the frame has another form than the first; it is as it was, and another chain can take it.
+        """
+        frame.pts = self._position
+        frame.time_base = self._unit
+        self._source.push(frame)
+        self._position += frame.samples
+        if self._position < self._due:
+            return ()
+        self._due = self._position + self._form[0]
+        return self._chunks()
+
+    def feed_silence(self, samples: int) -> Iterator[memoryview]:
+        """Take that much silence, a little at a time; yield the chunks that are full."""
+        rate, form, layout = self._form
+        while samples > 0:
+            frame = AudioFrame(form, layout, min(samples, _SILENCE))
+            frame.sample_rate = rate
+            for plane in frame.planes:
+                plane.update((b"\x80" if form.startswith("u8") else b"\0") * plane.buffer_size)
+            samples -= frame.samples
+            yield from self.feed(frame)
+
+    def finish(self) -> Iterator[memoryview]:
+        """Yield what is left."""
+        self._source.push(None)
+        return self._chunks()
+
+    def close(self) -> None:
+        """Take the chain down, at which it logs how loud its audio was; it cannot be used any more."""
+        del self._source, self._sink, self._graph
+
+    def _chunks(self) -> Iterator[memoryview]:
+        while True:
+            try:
+                chunk = self._sink.pull()
+            except (NothingYet, av.error.EOFError):
+                return
+            assert isinstance(chunk, AudioFrame)  # noqa: S101 - the sink is one of audio
+            yield memoryview(chunk.planes[0])[: chunk.samples * SAMPLE_BYTES]

@@ -1,0 +1,112 @@
+"""R12: what a bad network does on each link costs no job, no ending and no payment that it did not cut itself."""
+
+import asyncio
+import random
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from support.faulty_proxy import FAULTS, Fault
+from support.linked import LINKS, Link, Linked, linked
+from support.promises import FULL, SEED, scenario
+from support.thread_loop import ThreadLoop
+
+JOBS = 50 if FULL else 8
+WINDOW = 8.0 if FULL else 3.5
+MEETS_NOTHING = 30.0
+PATIENCE = 240.0 if FULL else 90.0
+PAIRS = 10 if FULL else 1
+BYTES_A_SECOND = (1.0, 300.0)
+"""Slicing delivers one byte a second, as the promise says; then so many that requests are whole in the end."""
+
+Trouble = tuple[Link, Fault]
+
+
+@pytest.fixture(scope="module")
+def platform() -> Iterator[Linked]:
+    loop = ThreadLoop()
+    env = {
+        "SCRIBEWIRE_RETRY_DELAYS": "[1, 3, 8]",
+        "SCRIBEWIRE_PUBLISH_SECONDS": "3",
+        "SCRIBEWIRE_WEBHOOK_SECONDS": "4",
+        "SCRIBEWIRE_WEBHOOK_TIME_SCALE": "0.01",
+        "SCRIBEWIRE_LEASE_TTL": "15",
+    }
+    with linked(loop, env) as up:
+        yield up
+    loop.close()
+
+
+def troubles() -> list[list[Trouble]]:
+    """Each fault on each link, then pairs; a seeded choice of both in the small version."""
+    chance = random.Random(SEED)
+    every = [(link, fault) for link in LINKS for fault in FAULTS]
+    # The small version meets every fault but one a run, and other links with another seed.
+    chosen = every if FULL else [chance.choice([one for one in every if one[1] == f]) for f in chance.sample(FAULTS, 4)]
+    pairs = [[(link, chance.choice(FAULTS)) for link in chance.sample(LINKS, 2)] for _ in range(PAIRS)]
+    return [*([one] for one in chosen), *pairs]
+
+
+def described(those: Sequence[Trouble]) -> str:
+    return " and ".join(f"{fault} {link}" for link, fault in those)
+
+
+async def disturb(platform: Linked, those: Sequence[Trouble]) -> None:
+    """Let the faults last for the window, and until each has done something; then heal.
+
+    Raises
+    ------
+    TimeoutError
+        A fault met no traffic, so that it proved nothing.
+    """
+    proxies = [platform.proxies[link] for link, _ in those]
+    met = [(proxy, fault) for proxy, (_, fault) in zip(proxies, those, strict=True)]
+    for proxy in proxies:
+        proxy.hits.clear()
+    try:
+        for rate in BYTES_A_SECOND:
+            for proxy, fault in met:
+                if fault == "slicing" or proxy.fault is None:
+                    await proxy.inject(fault, rate=rate)
+            await asyncio.sleep(WINDOW / len(BYTES_A_SECOND))
+        # On a busy machine the first job may not have come so far yet.
+        async with asyncio.timeout(MEETS_NOTHING):
+            while not all(proxy.hits[fault] for proxy, fault in met):
+                await asyncio.sleep(0.1)
+    finally:
+        for proxy in proxies:
+            await proxy.heal()
+
+
+def test_no_fault_of_the_network_costs_anything(platform: Linked) -> None:
+    slowest, slowest_name, hits = 0.0, "", 0
+    with scenario("R12", "network faults on each link") as tally:
+        for number, those in enumerate(troubles()):
+            name, began = described(those), time.monotonic()
+            paid = platform.paid_twice()
+            submits = platform.submits(f"r12-{number}", seed=SEED * 1000 + number, translate=4)
+            submitting = platform.loop.start(submits.run(JOBS, every=WINDOW / JOBS / 2))
+            platform.loop.run(disturb(platform, those), seconds=WINDOW + MEETS_NOTHING + 10)
+            submitting.result(PATIENCE)
+            history = platform.settled(submits, seconds=PATIENCE)
+            took = time.monotonic() - began
+            met = sum(platform.proxies[link].hits[fault] for link, fault in those)
+            print(f"{name}: {took:.1f} s, hits {met}", flush=True)
+            if took > slowest:
+                slowest, slowest_name = took, name
+            tally.faults += len(those)
+            hits += met
+            tally.redelivered = history.redelivered
+            # Who calls a provider over a network that cuts the answer off cannot know that it was heard.
+            if not any(link.server == "provider" for link, _ in those):
+                assert platform.paid_twice() == paid, name
+        platform.caught_up(seconds=60)
+        tally.paid_twice = platform.paid_twice()
+        tally.figures |= {
+            "jobs": len(platform.accepted),
+            "pieces and connections disturbed": hits,
+            "slowest": round(slowest, 1),
+            "slowest fault": slowest_name,
+        }
+        assert tally.redelivered or not FULL, "nothing came again, so the run proves nothing"

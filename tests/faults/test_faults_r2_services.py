@@ -1,0 +1,44 @@
+"""R2: every job ends exactly once and is billed once, whichever service is killed while it works."""
+
+import random
+import time
+from collections import Counter
+
+from scribewire_local.parts import SERVICES
+from support.promises import FULL, SEED, scenario
+from support.running import until
+from support.trial import Trial
+
+JOBS = 2_000 if FULL else 110
+EVERY = 0.1 if FULL else 0.08
+PAUSE = (2.0, 5.0) if FULL else (1.0, 3.0)
+LIMIT = 2_400
+BUSY = 1 if FULL else 4
+REDELIVERED = 100 if FULL else 3
+
+
+def test_every_job_ends_once_whoever_is_killed(trial: Trial) -> None:
+    chance = random.Random(SEED)
+    trial.engine.latency = lambda _call: chance.uniform(0.0, 1.0)
+    killed: Counter[str] = Counter()
+    with (
+        scenario("R2", "a random service killed every few seconds") as tally,
+        trial.load("r2", JOBS, seed=SEED + 1, every=EVERY) as load,
+    ):
+        limit = time.monotonic() + LIMIT
+        while (FULL and trial.ended() < JOBS) or (not FULL and killed.total() < len(SERVICES)):
+            assert time.monotonic() < limit, f"{JOBS} jobs did not end within {LIMIT} s: {trial.statuses()}"
+            time.sleep(chance.uniform(*PAUSE))
+            rarest = min(killed[service] for service in SERVICES)
+            # At random, but nobody twice more often than another: each has its part in a short run, too.
+            service = chance.choice([one for one in SERVICES if killed[one] <= rarest + (1 if FULL else 0)])
+            if service == "transcriber":
+                until(lambda: len(trial.in_flight()) >= BUSY, seconds=30, every=0.01, why="the provider is busy")
+            trial.fleet.kill(f"{service}-1")
+            killed[service] += 1
+        trial.wait_ended(load, seconds=900)
+        trial.judge(tally, load)
+        tally.faults = killed.total()
+        tally.figures |= {f"{service} killed": number for service, number in sorted(killed.items())}
+        assert set(killed) == set(SERVICES)
+        assert tally.redelivered > REDELIVERED, "too little came again, so the run proves nothing"

@@ -1,0 +1,53 @@
+"""R7: SIGTERM under load: out within the grace, with 0, everything finished committed, nothing delivered again."""
+
+import asyncio
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from scribewire_local.parts import SERVICES
+from support.fleet import Life
+from support.lag import behind
+from support.promises import FULL, SEED, scenario
+from support.running import until
+from support.trial import Trial
+
+TIMES = 50 if FULL else 2
+EVERY = 0.25 if FULL else 0.2
+GRACE = 30.0
+"""Seconds after which Kubernetes kills what was told to stop, unless it is told otherwise."""
+
+
+def test_a_stop_finishes_what_it_has_and_leaves_no_trace(trial: Trial) -> None:
+    fleet = trial.fleet
+
+    def stop_often(service: str) -> list[Life]:
+        chance, stopped = random.Random(f"{SEED} {service}"), []
+        for _ in range(TIMES):
+            time.sleep(chance.uniform(0.2, 1.5))
+            stopped.append(fleet.terminate(f"{service}-1"))
+            fleet.back(stopped[-1])
+        return stopped
+
+    with (
+        scenario("R7", "every service told to stop under load") as tally,
+        trial.endless("r7", most=40, seed=SEED + 3, every=EVERY) as load,
+        ThreadPoolExecutor(len(SERVICES)) as pool,
+    ):
+        stops = [life for stopped in pool.map(stop_often, SERVICES) for life in stopped]
+        load.enough()
+        trial.wait_ended(load, seconds=600)
+        history = trial.judge(tally, load)
+        tally.faults = len(stops)
+        took = sorted(life.ended - life.told_at for life in stops if life.ended and life.told_at)
+        tally.figures |= {
+            "slowest exit s": round(took[-1], 2),
+            "median exit s": round(took[len(took) // 2], 2),
+            "webhooks again": history.delivered_again,
+        }
+        assert len(took) == TIMES * len(SERVICES)
+        assert {life.code for life in stops} == {0}
+        assert took[-1] <= GRACE
+        until(lambda: not asyncio.run(behind(fleet.kafka)), seconds=10, why="everything finished is committed")
+        assert tally.redelivered == 0, history.repeated()
+        assert tally.paid_twice == 0
