@@ -1,9 +1,14 @@
-"""The pages made of fault runs and benches say what was found."""
+"""The pages made of fault runs and benches say what was found, and every promise has a scenario that proves it."""
+
+import re
+import tomllib
+from pathlib import Path
 
 from support.bench import result
 from support.pages import performance, reliability
 from support.promises import Tally
 
+FAULTS = Path(__file__).parents[1] / "faults"
 PROMISES = {"R1": {"promise": "Nothing is lost.", "mechanism": "Acknowledged.", "proof": "Killed."}}
 
 
@@ -24,3 +29,13 @@ def test_a_missed_aim_comes_with_its_reason():
     page = performance([missed, met], {"B1 upload": "it fsyncs."}, "2 cores")
     assert page.index("| A1 events | bare | 1.1 | 1–1.2 | 0.90 | ≥ 0.8 | yes |") < page.index("| B1 upload | nginx |")
     assert "- **B1 upload**: it fsyncs." in page
+
+
+def test_every_promise_on_the_page_has_a_scenario():
+    promised = set(tomllib.loads((FAULTS / "promises.toml").read_text()))
+    proven = {
+        code
+        for file in FAULTS.glob("test_*.py")
+        for code in re.findall(r"scenario\(\s*\"([RS]\d+)\"", file.read_text())
+    }
+    assert promised == proven
