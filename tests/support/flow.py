@@ -74,7 +74,8 @@ def resumed(found: Iterable[Item], place: Place, died: float) -> float | None:
 
 def _through(stage: str, entered: dict[object, Logged], left: dict[object, Logged]) -> list[Item]:
     return [
-        Item((stage, logged.topic, logged.partition), logged.at, left[part].at)
+        # A job whose results are all stored may be assembled before the last of their events is on its topic.
+        Item((stage, logged.topic, logged.partition), min(logged.at, left[part].at), left[part].at)
         for part, logged in entered.items()
         if part in left
     ]

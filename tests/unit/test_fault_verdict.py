@@ -111,6 +111,9 @@ def test_times_of_stages_follow_from_the_log(history: History) -> None:
         ("assemble", 3.0, 4.0),
         ("record", 4.0, 5.0),
     ]
+    early = [one for one in history.log if not isinstance(one.event, TranscriptCompleted)]
+    assembled = logged(sample(TranscriptCompleted), 2.5)
+    assert max(stalls(items(sorted([*early, assembled], key=_at))).values()) <= 2.5, "assembled before the last event"
     assert inside(found, ["recognise"], 2.5) == 2
     place = found[1].place
     later = [replace(found[1], entered=6.0, left=9.0), replace(found[1], entered=7.0, left=8.0)]
