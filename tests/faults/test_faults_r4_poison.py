@@ -124,14 +124,15 @@ async def test_one_poison_in_a_hundred_stops_nobody(bus_kafka: str) -> None:
                 break
             clean = await run(bus_kafka, good, [])
             mixed = await run(bus_kafka, good, bad)
-            buried = Counter(record.key for record in (dead := await records(bus_kafka, f"{TOPIC}.dead")))
+            dead = await records(bus_kafka, f"{TOPIC}.dead")
+            buried = Counter(record.key for record in dead)
             tally.faults += POISON
             tally.lost += len({event.id for event in events} - mixed.done.keys())
             tally.lost += len({out.key for out in bad} - buried.keys())
             assert await lag(bus_kafka, TOPIC) == 0
             assert set(buried) == {out.key for out in bad}
             assert all(whole(record, bad) for record in dead)
-            # A machine too busy for a heartbeat loses its partitions, and what was under way comes again, poison as well.
+            # A machine too busy for a heartbeat loses its partitions; what was under way comes again, poison as well.
             if mixed.calm:
                 tally.duplicated += mixed.done.total() - len(mixed.done) + buried.total() - len(buried)
             else:
