@@ -8,6 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,27 @@ class Done:
 
     def __init__(self) -> None:
         self.ids = Counter[object]()
+        self.began: tuple[float, float] | None = None
+        """CPU and wall at the first event: a group may be at work before the others have their assignments."""
 
     async def __call__(self, event: SegmentReady, _: Context) -> list[Event]:
+        self.began = self.began or (time.process_time(), time.perf_counter())
         self.ids[event.id] += 1
         return [transcribed(event)]
 
 
-async def run(bootstrap: str, good: Sequence[Outgoing], bad: Sequence[Outgoing]) -> tuple[Done, float, float]:
-    """Put good and bad on an empty topic, work it off; what was done, and the CPU and wall seconds that took."""
+@dataclass(frozen=True)
+class Run:
+    """One topic worked off: what was done, what it took, and whether the group stayed as it was."""
+
+    done: Counter[object]
+    cpu: float
+    wall: float
+    calm: bool
+
+
+async def run(bootstrap: str, good: Sequence[Outgoing], bad: Sequence[Outgoing]) -> Run:
+    """Put good and bad on an empty topic and work it off, from the first event until all is finished."""
     await fresh_topics(bootstrap)
     mixed = list(good)
     for number, record in enumerate(bad):
@@ -87,21 +101,17 @@ async def run(bootstrap: str, good: Sequence[Outgoing], bad: Sequence[Outgoing])
     stage = EachStage(event=SegmentReady, handler=done, concurrency=16)
     # The console's colours cost more than a dead letter does; services log plain lines.
     with structlog.testing.capture_logs():
-        return done, *(await work_off(bootstrap, stage, len(mixed)))
+        async with running(bootstrap, stage) as bus:
+            (work,) = [one for one in bus.subscriptions if one.topics == (TOPIC,)]
 
+            def finished() -> bool:
+                ends = [end for end in work.progress.values() if end is not None]
+                return sum(ends) >= len(mixed) and not work.held
 
-async def work_off(bootstrap: str, stage: EachStage, number: int) -> tuple[float, float]:
-    """CPU and wall seconds from the first assignment until that many records are finished."""
-    async with running(bootstrap, stage) as bus:
-        cpu, wall = time.process_time(), time.perf_counter()
-        (work,) = [one for one in bus.subscriptions if one.topics == (TOPIC,)]
-
-        def finished() -> bool:
-            ends = [end for end in work.progress.values() if end is not None]
-            return sum(ends) >= number and not work.held
-
-        await until(finished, 180)
-        return time.process_time() - cpu, time.perf_counter() - wall
+            await until(finished, 180)
+            ended = time.process_time(), time.perf_counter()
+            cpu, wall = done.began or ended
+            return Run(done.ids, ended[0] - cpu, ended[1] - wall, calm=work.rebalances == 1)
 
 
 async def test_one_poison_in_a_hundred_stops_nobody(bus_kafka: str) -> None:
@@ -112,21 +122,28 @@ async def test_one_poison_in_a_hundred_stops_nobody(bus_kafka: str) -> None:
         with pytest.raises(Exception, match="MessageSizeTooLarge"):
             await put(bus_kafka, [too_large])
         cpu, wall = list[float](), list[float]()
-        for _ in range(ROUNDS):
-            _, clean_cpu, clean_wall = await run(bus_kafka, good, [])
-            done, mixed_cpu, mixed_wall = await run(bus_kafka, good, bad)
-            cpu.append(clean_cpu / mixed_cpu)
-            wall.append(clean_wall / mixed_wall)
+        for _ in range(3 * ROUNDS):
+            if len(cpu) == ROUNDS:
+                break
+            clean = await run(bus_kafka, good, [])
+            mixed = await run(bus_kafka, good, bad)
             dead = await records(bus_kafka, f"{TOPIC}.dead")
             buried = Counter(record.key for record in dead)
             tally.faults += POISON
-            tally.lost += len({event.id for event in events} - done.ids.keys()) + len(
-                {o.key for o in bad} - buried.keys()
-            )
-            tally.duplicated += sum(done.ids.values()) - len(done.ids) + sum(buried.values()) - len(buried)
+            tally.lost += len({event.id for event in events} - mixed.done.keys())
+            tally.lost += len({out.key for out in bad} - buried.keys())
             assert await lag(bus_kafka, TOPIC) == 0
             assert set(buried) == {out.key for out in bad}
             assert all(whole(record, bad) for record in dead)
+            # A machine too busy for a heartbeat loses its partitions; what was under way comes again, poison as well.
+            if mixed.calm:
+                tally.duplicated += mixed.done.total() - len(mixed.done) + buried.total() - len(buried)
+            else:
+                tally.redelivered += mixed.done.total() - len(mixed.done)
+            if clean.calm and mixed.calm:
+                cpu.append(clean.cpu / mixed.cpu)
+                wall.append(clean.wall / mixed.wall)
+        assert len(cpu) == ROUNDS, "this machine is too busy to compare anything"
         back = await replay(bus_kafka, TOPIC)
         tally.figures |= {
             "events": EVENTS,
@@ -136,7 +153,8 @@ async def test_one_poison_in_a_hundred_stops_nobody(bus_kafka: str) -> None:
             "put back": len(back),
         }
         assert (tally.lost, tally.duplicated) == (0, 0)
-        assert len(back) == POISON - 2, "all but the two that were too large to keep whole"
+        assert {letter.record.key for letter in back} == {out.key for out in bad[2:]}, "all but those kept cut"
+        assert len(back) == POISON - 2, "each once, however often it was buried"
         # A machine that does other things slows either run; that both measures suffer in the median is the bus's doing.
         assert max(statistics.median(cpu), statistics.median(wall)) >= SHARE, (cpu, wall)
 
