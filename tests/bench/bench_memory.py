@@ -9,6 +9,7 @@ import argparse
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +21,11 @@ from support.fake_deepgram import FakeDeepgram
 from support.paid_calls import Spoken, spoken
 from support.running import Running, running
 from support.thread_loop import ThreadLoop
-from support.transcribing import tones, transcribe
+from support.transcribing import tones, transcribe_all
 
 SHORT = 10
+AT_ONCE = 8
+"""Short recordings that together have as many segments as a transcriber makes calls at once."""
 WORDS = 10
 """Words of an utterance; a pause of 1.2 s follows."""
 """Minutes of the recording that the long one is compared with."""
@@ -46,48 +49,59 @@ def utterances(sha256: str, seconds: float) -> Spoken:
     ]
 
 
-def measure(client: Client, file: Path, costs: Costs, *, minutes: int) -> Run:
-    """Send a recording through the platform, and read its transcript as JSON and as text."""
+def measure(platform: Running, files: Sequence[Path], costs: Costs, *, minutes: int) -> Run:
+    """Send recordings of so many minutes together through the platform, all at once, and read their transcripts."""
     costs.forget_peaks()
     cpu, wall = costs.cpu(), time.perf_counter()
-    job = transcribe(client, file)
-    for format_ in ("json", "txt"):
-        client.transcript(str(job["id"]), format=format_)
+    jobs = transcribe_all(platform, files)
+    with Client(Gateway(platform.url, platform.key)) as client:
+        for job in jobs:
+            for format_ in ("json", "txt"):
+                client.transcript(str(job["id"]), format=format_)
     wall, cpu = time.perf_counter() - wall, costs.cpu() - cpu
     return Run(costs.peaks(), cpu / minutes * 60, wall)
 
 
 def compare(platform: Running, folder: Path, *, hours: int) -> list[Result]:
-    """The short recording, once to warm up and once to measure, then the long one; results are returned."""
+    """The short recording once to warm up and once to measure, some of them at once, the long one; in this order."""
     short, long = tones(folder, SHORT), tones(folder, hours * 60)
-    costs = Costs(platform)
-    with Client(Gateway(platform.url, platform.key)) as client:
-        measure(client, short, costs, minutes=SHORT)
-        runs = [measure(client, file, costs, minutes=m) for file, m in ((short, SHORT), (long, hours * 60))]
-    for name, run in zip((f"{SHORT} min", f"{hours} h"), runs, strict=True):
+    costs, runs = Costs(platform), {}
+    for name, files, minutes in (
+        ("warm-up", [short], SHORT),
+        (f"{SHORT} min", [short], SHORT),
+        (f"{AT_ONCE} times {SHORT} min", [short] * AT_ONCE, SHORT * AT_ONCE),
+        (f"{hours} h", [long], hours * 60),
+    ):
+        runs[name] = run = measure(platform, files, costs, minutes=minutes)
         peaks = "  ".join(f"{service} {mib:.0f}" for service, mib in run.peaks.items())
-        print(f"{name:7} {run.wall:6.1f} s  {run.cpu:6.2f} CPU s/h  MiB: {peaks}", flush=True)
-    brief, full = runs
-    ratios = {service: full.peaks[service] / brief.peaks[service] for service in brief.peaks}
-    worst = max(ratios, key=ratios.__getitem__)
+        print(f"{name:15} {run.wall:6.1f} s  {run.cpu:6.2f} CPU s/h  MiB: {peaks}", flush=True)
+    _, brief, several, full = runs.values()
     return [
-        result(
-            f"F3 peak memory for {hours} h of audio, the service that grows most ({worst})",
-            f"{SHORT} minutes of audio",
-            [ratios[worst]],
-            aim=1.2,
-            at_most=True,
-            figures=", ".join(f"{name} {brief.peaks[name]:.0f} to {full.peaks[name]:.0f} MiB" for name in ratios),
-        ),
+        growth(hours, f"{SHORT} minutes", brief, full),
+        growth(hours, f"{SHORT} minutes, {AT_ONCE} at once, with as many calls under way", several, full),
         result(
             f"F3 CPU of all services per hour of audio, {hours} h",
-            f"{SHORT} minutes of audio",
+            f"{SHORT} minutes",
             [full.cpu / brief.cpu],
             aim=1.05,
             at_most=True,
             figures=f"{full.cpu:.2f} against {brief.cpu:.2f} CPU s per hour",
         ),
     ]
+
+
+def growth(hours: int, peer: str, brief: Run, full: Run) -> Result:
+    """The ratio of the service that grows most, with the figures of all."""
+    ratios = {service: full.peaks[service] / brief.peaks[service] for service in brief.peaks}
+    worst = max(ratios, key=ratios.__getitem__)
+    return result(
+        f"F3 peak memory for {hours} h of audio, the service that grows most",
+        peer,
+        [ratios[worst]],
+        aim=1.2,
+        at_most=True,
+        figures=", ".join(f"{name} {brief.peaks[name]:.0f} to {full.peaks[name]:.0f} MiB" for name in ratios),
+    )
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """One fleet for the scenarios that kill: real parts of its own, a provider that is cheap, a receiver of webhooks."""
 
+import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,15 @@ from scribewire.client import Client
 from scribewire.config import Gateway
 from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, running_fleet
+from support.history import jobs_in
 from support.platform import running_kafka, running_postgres
 from support.promises import FULL
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
+from support.running import until
 from support.thread_loop import ThreadLoop
 from support.trial import Trial
+from support.verdict import ENDED
 
 SETTINGS = {"SCRIBEWIRE_SEGMENT_SECONDS": "1.5"}
 SMALL = {"SCRIBEWIRE_LEASE_TTL": "6"}
@@ -60,6 +64,12 @@ def fleet(engine: FakeDeepgram, receiver: Receiver) -> Iterator[Fleet]:
 
 @pytest.fixture
 def trial(fleet: Fleet, engine: FakeDeepgram, receiver: Receiver, tmp_path: Path) -> Trial:
-    """A scenario's part of what the fleet does."""
+    """A scenario's part of what the fleet does; what an earlier one left is finished first."""
     fleet.wait_ready()
+    until(
+        lambda: all(row.status in ENDED for row in asyncio.run(jobs_in(fleet.dsn)).values()),
+        seconds=120,
+        every=0.5,
+        why="the jobs of the scenario before have ended",
+    )
     return Trial(fleet, engine, receiver, tmp_path)

@@ -5,7 +5,6 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
@@ -19,7 +18,7 @@ from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, running_fleet
 from support.history import check, observe, rows
 from support.lag import behind
-from support.platform import fresh_database
+from support.platform import folder_of, fresh_database
 from support.promises import FULL, SEED, scenario
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
@@ -46,10 +45,14 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(postgres_server_dsn: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(postgres_server_dsn: str) -> Iterator[Cluster]:
     loop, dsn = ThreadLoop(), fresh_database(postgres_server_dsn)
-    folder: Path = tmp_path_factory.mktemp("fleet")
-    with loop.entered(FakeDeepgram()) as engine, loop.entered(hooks()) as receiver, three_brokers() as brokers:
+    with (
+        loop.entered(FakeDeepgram()) as engine,
+        loop.entered(hooks()) as receiver,
+        three_brokers() as brokers,
+        folder_of("fleet") as folder,
+    ):
         bootstrap = ",".join(broker.bootstrap for broker in brokers)
         asyncio.run(topics.apply(bootstrap, replication=len(brokers)))
         env = {
@@ -104,7 +107,7 @@ def test_brokers_are_killed_in_turn_under_load(cluster: Cluster) -> None:
         assert set(history.rows.values()) == {"completed"}
         assert len(set(accepted)) == JOBS
         assert all(history.usage_rows[job] == 1 for job in accepted)
-        tally.redelivered = history.redelivered
+        tally.redelivered = history.redelivered()
         tally.paid_twice = sum(number - 1 for number in cluster.engine.paid().values())
         assert not tally.paid_twice, "no payer died, so nothing may be paid for twice"
         tally.figures |= {

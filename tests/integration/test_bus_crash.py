@@ -45,10 +45,16 @@ class Workers:
         """What a worker logged."""
         return (self._folder / f"{name}.log").read_text()
 
-    def never_twice_at_once(self) -> bool:
+    def of(self, what: str, name: str) -> set[str]:
+        """Events that started, ended or died in one process."""
+        return {event for said, event, by in lines(self.notes) if (said, by) == (what, name)}
+
+    def never_twice_at_once(self, *killed: str) -> bool:
         """Whether no event started while it ran in a process that was not killed."""
         running: set[str] = set()
-        for said, event, _ in lines(self.notes):
+        for said, event, name in lines(self.notes):
+            if name in killed:
+                continue
             if said == "start" and event in running:
                 return False
             (running.add if said == "start" else running.discard)(event)
@@ -123,6 +129,41 @@ async def test_a_member_that_joins_and_leaves_while_all_slots_are_busy_harms_not
     assert set(workers.count("start")) == {str(event.id) for event in events}
     outputs = Counter(dict(record.headers)["ce_id"] for record in await records(bus_kafka, "segment.transcribed"))
     assert len(outputs) == 90
+
+
+@pytest.mark.parametrize("slots", [1, 2, 8])
+async def test_join_crash_and_stop_while_every_lane_is_busy(bus_kafka: str, workers: Workers, slots: int) -> None:
+    """One lane, two and eight: what is rare with many lanes is the rule with one."""
+    events = [segment(f"hold:{workers.go}") for _ in range(6 * slots + 30)]
+
+    async def all_busy(name: str) -> None:
+        await until(lambda: len(workers.of("start", name)) == slots, 90)
+
+    workers.start(bus_kafka, "stays", slots)
+    await publish(bus_kafka, events)
+    await all_busy("stays")
+    crashes = workers.start(bus_kafka, "crashes", slots)
+    await all_busy("crashes")
+    crashes.kill()
+    crashes.wait()
+    stops = workers.start(bus_kafka, "stops", slots)
+    await all_busy("stops")
+    assert not workers.count("end"), "every lane was busy all the time"
+    stops.send_signal(signal.SIGTERM)
+    await until(lambda: "stopping" in workers.log("stops"))
+    workers.go.touch()
+    await until(gone(stops), 30)
+    assert stops.returncode == 0
+    await ended(workers, len(events))
+    await committed(bus_kafka)
+    orphans = workers.of("start", "crashes")
+    assert {event for event, number in workers.count("start").items() if number > 1} == orphans
+    assert max(workers.count("start").values()) == 2
+    assert max(workers.count("end").values()) == 1, "what was finished was not done again"
+    assert workers.of("start", "stops") == workers.of("end", "stops"), "what ran when it was stopped was finished"
+    assert workers.never_twice_at_once("crashes")
+    outputs = Counter(dict(record.headers)["ce_id"] for record in await records(bus_kafka, "segment.transcribed"))
+    assert len(outputs) == len(events)
 
 
 async def test_sigterm_finishes_what_runs_and_commits_it(bus_kafka: str, workers: Workers) -> None:

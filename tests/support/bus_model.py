@@ -89,6 +89,7 @@ class World:
     async def leave(self, name: str) -> None:
         """Stop a process as SIGTERM does."""
         await self.buses[name].stop()
+        self.check()
         del self.buses[name]
 
     def crash(self, name: str) -> None:

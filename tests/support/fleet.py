@@ -70,6 +70,16 @@ class Member(Service):
         assert self.pid is not None
         self.lives.append(Life(self.name, self.pid, began))
 
+    def life(self, pid: int) -> Life:
+        """The latest life of a process id; waits for the thread that started it to write it down."""
+
+        def found() -> Life | None:
+            return next((life for life in reversed(self.lives) if life.pid == pid), None)
+
+        life = until(found, seconds=10, every=0.01, why=f"the life of {self.name} is written down")
+        assert life is not None
+        return life
+
     def ready(self) -> bool:
         """Whether `/readyz` answers 200; the first time goes into its life."""
         ready = super().ready()
@@ -197,7 +207,7 @@ class Fleet:
         """Send a signal to an instance that runs and return the life that got it; it is started again when it ends."""
         member = self.members[name]
         pid: int = until(lambda: member.pid or 0, seconds=30, every=0.02, why=f"{name} runs")
-        life = next(life for life in reversed(member.lives) if life.pid == pid)
+        life = member.life(pid)
         if life.told is None:
             life.told, life.told_at = number, time.time()
         os.kill(pid, number)
@@ -246,7 +256,7 @@ class Fleet:
         for name in list(self.members) if names is None else list(names):
             member = self.members[name]
             until(
-                lambda member=member: member.pid is not None and member.lives[-1].ready is not None,  # type: ignore[misc]
+                lambda member=member: member.pid and member.lives and member.lives[-1].ready,  # type: ignore[misc]
                 seconds=seconds,
                 every=0.05,
                 why=f"{name} is ready\n{log_tail(member.log)}",

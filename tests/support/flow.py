@@ -1,7 +1,7 @@
 """When each piece of work went into a stage and came out of it, by partition: stalls, and who took over when."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from common.events import Event, SegmentReady, SegmentTranscribed, Terminal, TranscriptCompleted, UploadReceived
@@ -46,6 +46,11 @@ def items(log: Iterable[Logged]) -> list[Item]:
         *_through("assemble", heard, first[TranscriptCompleted]),
         *_through("record", first[TranscriptCompleted], first[Terminal]),
     ]
+
+
+def inside(found: Iterable[Item], stages: Collection[str], at: float) -> int:
+    """How much some stages had before them or in work at a moment."""
+    return sum(item.place[0] in stages and item.entered <= at < item.left for item in found)
 
 
 def stalls(found: Iterable[Item]) -> dict[Place, float]:

@@ -26,7 +26,7 @@ from support.paid_calls import Call
 from support.topiclog import Logged, read_log
 from support.verdict import Finding, check
 
-__all__ = ["TERMINAL", "Finding", "History", "Job", "check", "jobs_in", "observe", "rows"]
+__all__ = ["TERMINAL", "Finding", "History", "Job", "check", "jobs_in", "observe", "rows", "topic_events"]
 
 TERMINAL = (JobCompleted.type, JobFailed.type, JobCancelled.type)
 E = TypeVar("E", bound=Event)
@@ -120,6 +120,11 @@ async def jobs_in(dsn: str) -> dict[str, Job]:
     finally:
         await connection.close()
     return jobs
+
+
+async def topic_events(bootstrap: str, wanted: Iterable[str]) -> list[Event]:
+    """Every event that lies on the topics now, oldest first."""
+    return [logged.event for logged in await read_log(bootstrap, wanted)]
 
 
 async def observe(

@@ -2,12 +2,10 @@
 
 import asyncio
 import random
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -22,9 +20,9 @@ from support.fake_deepgram import FakeDeepgram
 from support.fake_openai_chat import fake_chat
 from support.faulty_proxy import FaultyProxy, Speaks, faulty_proxy
 from support.fleet import KEY, Fleet, running_fleet
-from support.history import History, check, observe, rows
+from support.history import check, observe, rows
 from support.lag import behind
-from support.platform import running_kafka, running_postgres
+from support.platform import folder_of, running_kafka, running_postgres
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
 from support.running import until
@@ -73,13 +71,28 @@ class Linked:
     receiver: Receiver
     proxies: dict[Link, FaultyProxy]
     accepted: list[str] = field(default_factory=list)
+    _redelivered: int = 0
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Show the services' logs when the block fails."""
+        try:
+            yield
+        except BaseException:
+            self.fleet.show_logs()
+            raise
 
     def submits(self, name: str, *, seed: int, translate: int = 0) -> Submits:
         """A client of its gateway."""
         return Submits(self.fleet.urls[0], KEY, name, seed, translate)
 
-    def settled(self, submits: Submits, *, seconds: float) -> History:
-        """Wait until what was accepted has ended and was delivered, then look at everything there is.
+    def settled(self, submits: Submits, *, seconds: float) -> int:
+        """Wait until what was accepted has ended and was delivered, then check everything there is.
+
+        Returns
+        -------
+        int
+            Redeliveries since the last time.
 
         Raises
         ------
@@ -103,7 +116,8 @@ class Linked:
         finding = check(history)
         assert finding.clean, finding
         assert set(history.rows.values()) == {"completed"}, history.rows
-        return history
+        before, self._redelivered = self._redelivered, history.redelivered()
+        return self._redelivered - before
 
     def paid_twice(self) -> int:
         """Calls of the recogniser for audio that it had heard before."""
@@ -155,7 +169,7 @@ def linked(loop: ThreadLoop, env: Mapping[str, str], *, azure: bool = True) -> I
             **({"SCRIBEWIRE_BLOBS": "azure"} if store else {}),
             **env,
         }
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scribewire-test-fleet-")))
+        folder = stack.enter_context(folder_of("fleet"))
         fleet = Fleet(folder, kafka=kafka.bootstrap, dsn=postgres.dsn, env=common, own=own)
         stack.enter_context(running_fleet(fleet))
         with Client(Gateway(fleet.urls[0], KEY)) as client:

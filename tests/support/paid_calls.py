@@ -103,6 +103,8 @@ class PaidCalls:
         self.words = words
         self.calls: list[Call] = []
         self.url = ""
+        self.gate: asyncio.Semaphore | None = None
+        """Where it is set each answer takes a turn of it, in the order of the calls."""
         self._script: deque[Answer] = deque()
         self._runner: web.AppRunner | None = None
 
@@ -136,6 +138,8 @@ class PaidCalls:
         scripted = self._script.popleft() if self._script else Answer()
         wait = self.latency(call) if callable(self.latency) else self.latency
         await asyncio.sleep(wait + scripted.delay)
+        if self.gate is not None:
+            await self.gate.acquire()
         call.status = scripted.status
         body = usual() if scripted.body is None and scripted.status == 200 else scripted.body
         text = body if isinstance(body, str) else json.dumps(body)

@@ -124,6 +124,13 @@ async def test_a_field_that_dribbles_in_is_measured_as_any_other() -> None:
         await read([head, *dribble])
 
 
+async def test_fields_have_a_bound_together() -> None:
+    part = b'--frontier\r\nContent-Disposition: form-data; name="keyterms"\r\n\r\n' + b"x" * LONGEST_FIELD + b"\r\n"
+    assert len(await read([part * 4, b"--frontier--"])) == 4
+    with pytest.raises(Problem, match="too long"):
+        await read([part * 5, b"--frontier--"])
+
+
 async def test_a_raw_body_has_its_name_percent_encoded() -> None:
     head, *_ = cast("list[Any]", await read([b"sound"], "audio/wav; x=y", **{"X-Filename": "%C3%9Cber%20uns.wav"}))
     assert head == FileHead("Über uns.wav", "audio/wav")

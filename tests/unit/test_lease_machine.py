@@ -41,6 +41,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        self.loop = asyncio.new_event_loop()
         self.leases = self.make()
         self.time = 0.0
         self.model: dict[str, Held] = {}
@@ -53,7 +54,7 @@ class LeaseMachine(RuleBasedStateMachine):
 
     @rule(name=NAMES)
     def acquire(self, name: str) -> None:
-        got = asyncio.run(self.leases.acquire(name))
+        got = self.loop.run_until_complete(self.leases.acquire(name))
         held = self.model.get(name)
         if held is not None and self.time - held.beat <= TTL:
             assert got is None, "two holders at once"
@@ -71,7 +72,7 @@ class LeaseMachine(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(self.ever))
         held = self.model.get(lease.name)
         mine = held is not None and held.lease.token == lease.token
-        assert asyncio.run(self.leases.renew(lease, alone=alone)) is mine
+        assert self.loop.run_until_complete(self.leases.renew(lease, alone=alone)) is mine
         if held is not None and mine:
             held.beat, held.alone = self.time, held.alone or alone
 
@@ -79,10 +80,14 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def release(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(self.ever))
-        asyncio.run(self.leases.release(lease))
+        self.loop.run_until_complete(self.leases.release(lease))
         held = self.model.get(lease.name)
         if held is not None and held.lease.token == lease.token:
             del self.model[lease.name]
+
+    def teardown(self) -> None:
+        if hasattr(self, "loop"):
+            self.loop.close()
 
 
 class FolderMachine(LeaseMachine):
@@ -98,6 +103,7 @@ class FolderMachine(LeaseMachine):
             os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns - int(seconds * 1e9)))
 
     def teardown(self) -> None:
+        super().teardown()
         if hasattr(self, "folder"):
             self.folder.cleanup()
 

@@ -105,6 +105,15 @@ def topics_apply() -> None:
     raise typer.Exit(done.returncode)
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
+def dead(context: typer.Context) -> None:
+    """Look at dead letters and put them back: list, show TOPIC, replay TOPIC [PARTITION/OFFSET …]."""
+    done = subprocess.run(
+        [sys.executable, "-m", "common.bus.dead", *context.args], env=_joined(_settings()), check=False
+    )
+    raise typer.Exit(done.returncode)
+
+
 @app.command()
 def rebuild() -> None:
     """Make the results in PostgreSQL anew from the log."""

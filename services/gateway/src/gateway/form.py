@@ -15,6 +15,9 @@ from gateway.expect import go_on
 from gateway.problems import INVALID, MALFORMED, NO_FILE, STALLED, TOO_LARGE, Problem
 
 LONGEST_FIELD = 16 * 1024
+LONGEST_FIELDS = 64 * 1024
+"""All fields of a form together, for they are held until its end: a few times what the options can need."""
+
 LONGEST_START = 64 * 1024
 """Bytes before the first part's content: junk that nobody has to send, and a head."""
 
@@ -111,7 +114,7 @@ async def _raw(request: web.Request, chunks: AsyncIterator[bytes], kind: str) ->
 
 
 async def _multipart(chunks: AsyncIterator[bytes], boundary: str) -> AsyncIterator[Piece]:
-    files = length = before = 0
+    files = length = together = before = 0
     head: FileHead | None = None
     field: list[bytes] = []
     name = ""
@@ -137,8 +140,8 @@ async def _multipart(chunks: AsyncIterator[bytes], boundary: str) -> AsyncIterat
                     yield event
                 else:
                     field.append(event)
-                    length += len(event)
-                    if length > LONGEST_FIELD:
+                    length, together = length + len(event), together + len(event)
+                    if length > LONGEST_FIELD or together > LONGEST_FIELDS:
                         raise Problem(
                             TOO_LARGE, f"The field '{name[:100]}' is too long.", errors=[(name[:100], "too long")]
                         )

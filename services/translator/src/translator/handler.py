@@ -10,7 +10,7 @@ from common.catalogue import ENGINES, token_cost
 from common.completed import translation_completed
 from common.errors import Permanent
 from common.events import StageProgress, TranslationRequested, UsageRecorded
-from common.transcript import Billed, Transcript, Translation, Utterance
+from common.transcript import Billed, Translation, Utterance
 from translator.batches import batches
 from translator.ports import Translated, Translator
 from translator.results import Part, Results, fingerprint
@@ -49,7 +49,7 @@ class Translate:
             raise Permanent(
                 "translator_missing", f"No translator {event.translator} is configured here; there is: {here}."
             )
-        transcript = await self._results.find(event.transcript.name, Transcript)
+        transcript = await self._results.transcript(event.transcript.name)
         if transcript is None:
             raise Permanent("transcript_missing", "The transcript was erased before it was translated.")
         utterances = transcript.utterances or (Utterance(start=0.0, end=transcript.duration, text=transcript.text),)

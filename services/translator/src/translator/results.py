@@ -1,6 +1,6 @@
 """Translations as they are stored: the whole, and the parts of a long one."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import TypeVar
@@ -11,6 +11,8 @@ from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
 from common.blobs.away import store_away
 from common.blobs.patient import PAUSES, write_patiently
 from common.events import now
+from common.spoken_part import read_spoken
+from common.transcript import Transcript
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -48,12 +50,11 @@ class Results:
 
     async def find(self, name: str, model: type[M]) -> M | None:
         """A stored result, or None when there is none."""
-        try:
-            return model.model_validate_json(await read_all(self._blobs, name))
-        except BlobNotFound:
-            return None
-        except BlobsUnavailable as error:
-            raise store_away() from error
+        return await _parsed(read_all(self._blobs, name), model)
+
+    async def transcript(self, name: str) -> Transcript | None:
+        """A stored transcript without its words, or None when there is none."""
+        return await _parsed(read_spoken(self._blobs, name), Transcript)
 
     async def keep(self, name: str, result: M) -> M:
         """Store a result unless one is there; return the one that is there now."""
@@ -72,3 +73,12 @@ class Results:
         except BlobsUnavailable as error:
             raise store_away() from error
         return info.modified if info else now()
+
+
+async def _parsed(reading: Awaitable[bytes], model: type[M]) -> M | None:
+    try:
+        return model.model_validate_json(await reading)
+    except BlobNotFound:
+        return None
+    except BlobsUnavailable as error:
+        raise store_away() from error

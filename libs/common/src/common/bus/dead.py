@@ -171,7 +171,9 @@ def _has_letters(name: str) -> bool:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; 0 unless Kafka is away."""
-    parser = argparse.ArgumentParser(prog="python -m common.bus.dead", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m common.bus.dead", description="Look at dead letters, put them back."
+    )
     parser.add_argument("command", choices=["list", "show", "replay"])
     parser.add_argument("topic", nargs="?", help="topic that the letters were meant for; list without one takes all")
     parser.add_argument("place", nargs="*", help="PARTITION/OFFSET of letters; replay without one takes all new ones")

@@ -187,7 +187,8 @@ class Worker:
             else:
                 await self._beside_others(delivery, event, context)
         except asyncio.CancelledError:
-            self._drop(delivery)
+            if not delivery.finished:  # it may be done, and only its lease not yet given back
+                self._drop(delivery)
             raise
 
     async def _beside_others(self, delivery: Delivery, event: Event, context: EventContext) -> None:

@@ -118,9 +118,14 @@ class Extraction:
     def _frames(self, container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
         with self._forgiving():
             for packet in container.demux(stream):
-                self.findings.ends_early = self.findings.ends_early or packet.is_corrupt
-                with self._forgiving():
-                    yield from stream.decode(packet)
+                if packet.is_corrupt:
+                    self.findings.ends_early = True
+                try:
+                    frames = stream.decode(packet)
+                except (FFmpegError, MemoryError) as error:
+                    self._note(error)
+                else:
+                    yield from frames
                 self._remarks.take()
             return
         with self._forgiving():  # the file broke off: what the decoder still holds
@@ -131,9 +136,13 @@ class Extraction:
         """Note an error and go on behind it: the rest of the file may be whole."""
         try:
             yield
-        except MemoryError:
+        except (FFmpegError, MemoryError) as error:
+            self._note(error)
+
+    def _note(self, error: FFmpegError | MemoryError) -> None:
+        if isinstance(error, MemoryError):
             self.findings.causes.add("resources")
-        except FFmpegError:
+        else:
             self.findings.broken = True
 
 

@@ -59,11 +59,13 @@ class Resampler:
         self._form = frame.sample_rate, frame.format.name, frame.layout.name
         self._position = 0
         self._due = 0
-        self._unit = Fraction(1, frame.sample_rate)
         self._graph = Graph()
         self._graph.threads = 1
         self._source = self._graph.add_abuffer(
-            sample_rate=frame.sample_rate, format=frame.format.name, layout=frame.layout.name, time_base=self._unit
+            sample_rate=frame.sample_rate,
+            format=frame.format.name,
+            layout=frame.layout.name,
+            time_base=Fraction(1, frame.sample_rate),
         )
         self._sink = self._graph.add("abuffersink")
         self._graph.link_nodes(
@@ -84,7 +86,6 @@ class Resampler:
             When the frame has another form than the first; it is as it was, and another chain can take it.
         """
         frame.pts = self._position
-        frame.time_base = self._unit
         self._source.push(frame)
         self._position += frame.samples
         if self._position < self._due:

@@ -83,6 +83,7 @@ class Zygote:
             status = _FAILED
             try:
                 signal.set_wakeup_fd(-1)
+                gc.disable()  # it makes no cycles, and looking for them would copy what is shared
                 live(self._order, source, pipe, self._network_left)
                 status = 0
             finally:
