@@ -274,7 +274,7 @@ def world(seed: int, slots: int, *, commit_seconds: float = 0.5) -> Iterator[Wor
     virtual = made.loop.datetime()
     with ExitStack() as stack:
         for what, stand_in in {
-            "common.bus.runtime.KafkaBroker": lambda bootstrap, **_: ToyBroker(made.kafka, bootstrap),
+            "common.bus.runtime.KafkaBroker": lambda servers, **_: ToyBroker(made.kafka, *servers),
             "common.bus.runtime.ControlLog": lambda *_: _Control(made),
             "common.bus.producer.AIOKafkaProducer": lambda **given: ToyClient(made.kafka, given["bootstrap_servers"]),
             "common.bus.runtime.COMMIT_SECONDS": commit_seconds,
