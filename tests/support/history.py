@@ -34,7 +34,7 @@ E = TypeVar("E", bound=Event)
 
 @dataclass
 class Job:
-    """What Postgres says of a job; ``usage`` are its usage rows of recognition, ``billed`` their milliseconds of audio."""
+    """What Postgres says of a job; ``usage`` are its usage rows of recognition, ``billed`` their milliseconds."""
 
     status: str
     segments: int | None = None
