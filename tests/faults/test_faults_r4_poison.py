@@ -25,7 +25,7 @@ from support.buskit import fresh_topics, lag, lines, publish, records, running, 
 from support.promises import FULL, scenario
 
 TOPIC = "segment.ready.interactive"
-EVENTS = 10_000 if FULL else 1_500
+EVENTS = 10_000 if FULL else 5_000
 POISON = EVENTS // 100
 LARGEST = 2 * 1024 * 1024 - 512
 """Bytes of a value that the brokers just admit; 5 MB they refuse at the door."""
