@@ -157,9 +157,9 @@ async def test_join_crash_and_stop_while_every_lane_is_busy(bus_kafka: str, work
     await ended(workers, len(events))
     await committed(bus_kafka)
     orphans = workers.of("start", "crashes")
-    assert {event for event, number in workers.count("start").items() if number > 1} == orphans
-    assert max(workers.count("start").values()) == 2
-    assert max(workers.count("end").values()) == 1, "what was finished was not done again"
+    # What was finished behind an unfinished one may be delivered again; never beside itself, and nobody is left out.
+    assert orphans <= {event for event, number in workers.count("start").items() if number > 1}
+    assert set(workers.count("end")) == {str(event.id) for event in events}
     assert workers.of("start", "stops") == workers.of("end", "stops"), "what ran when it was stopped was finished"
     assert workers.never_twice_at_once("crashes")
     outputs = Counter(dict(record.headers)["ce_id"] for record in await records(bus_kafka, "segment.transcribed"))

@@ -34,7 +34,7 @@ E = TypeVar("E", bound=Event)
 
 @dataclass
 class Job:
-    """What Postgres says of a job; ``billed`` are milliseconds of audio in its usage rows, ``usage`` how many."""
+    """What Postgres says of a job; ``usage`` are its usage rows of recognition, ``billed`` their milliseconds."""
 
     status: str
     segments: int | None = None
@@ -111,7 +111,7 @@ async def jobs_in(dsn: str) -> dict[str, Job]:
             str(row["id"]): Job(row["status"], row["segments"])
             for row in await connection.fetch("SELECT id, status, segments FROM jobs")
         }
-        for row in await connection.fetch("SELECT job_id, audio_seconds FROM usage"):
+        for row in await connection.fetch("SELECT job_id, audio_seconds FROM usage WHERE service = 'transcription'"):
             job = jobs.setdefault(str(row["job_id"]), Job("unknown"))
             job.usage += 1
             job.billed += round(row["audio_seconds"] * 1000)
