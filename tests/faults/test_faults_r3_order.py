@@ -50,11 +50,16 @@ def seen_by_key(found: list[Any]) -> dict[bytes, Seen]:
 async def test_events_of_a_job_are_seen_in_order(bus_kafka: str) -> None:
     chance = random.Random(SEED)
     jobs = [UUID(int=chance.getrandbits(128)) for _ in range(JOBS)]
-    ran = 0
+    ran = waiting = 0
+    gate = asyncio.Event()
+    gate.set()
 
     async def handler(event: SegmentTranscribed, _: Context) -> list[Event]:
-        nonlocal ran
+        nonlocal ran, waiting
         await asyncio.sleep(chance.choice((0.0, 0.0, chance.uniform(0, LONGEST))))
+        waiting += 1
+        await gate.wait()
+        waiting -= 1
         ran += 1
         fraction = event.index / EVENTS
         return [StageProgress(**event.job, stage="transcriber", fraction=fraction, detail=str(event.index))]
@@ -70,11 +75,14 @@ async def test_events_of_a_job_are_seen_in_order(bus_kafka: str) -> None:
                 await until(lambda share=share: ran >= share, 120)  # type: ignore[misc]
                 before = topic.rebalances
                 if number % 2 == 0:
+                    gate.clear()  # so that the member that joins finds work under way, however fast the machine is
+                    await until(lambda: waiting > 0, 60)
                     guest = await members.enter_async_context(AsyncExitStack())
                     await guest.enter_async_context(running(bus_kafka, stage))
                 else:
                     await guest.aclose()
                 await until(lambda before=before: topic.rebalances > before, 60)  # type: ignore[misc]
+                gate.set()
                 tally.faults += 1
 
             async def all_committed() -> bool:
