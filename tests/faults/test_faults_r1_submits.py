@@ -9,7 +9,7 @@ from support.trial import Trial
 
 JOBS = 2_000 if FULL else 150
 KILLS = range(40, 1_000) if FULL else range(4, 5)
-SUBMITS = 60 if FULL else 40
+SUBMITS = 45 if FULL else 15
 """Most submits that a gateway lives for; half of that on average."""
 
 
