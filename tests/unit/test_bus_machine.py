@@ -115,6 +115,6 @@ class BusMachine(RuleBasedStateMachine):
 
 
 BusMachine.TestCase.settings = settings(
-    max_examples=1000 if FULL else 60, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=2000 if FULL else 200, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestBus = BusMachine.TestCase

@@ -11,7 +11,7 @@ from common import layout
 from common.blobs import read_all
 from common.bus.stage import EachStage
 from common.engines import DEEPGRAM
-from common.events import BlobRef, Event, SegmentReady, SegmentTranscribed, TranscriptCompleted
+from common.events import BlobRef, Event, SegmentReady, SegmentTranscribed, StageFailed, TranscriptCompleted
 from common.testing import run_stage
 from common.testing.blobs import MemoryBlobs
 from common.transcript import SegmentResult, Word
@@ -70,6 +70,7 @@ async def _assembled(count: int, heard: Sequence[tuple[int, int]]) -> tuple[list
     for index, process in heard:
         event = await _store(blobs, ready[index])
         said += await run_stage(stages[process], [event])
+    assert not [event for event in said if isinstance(event, StageFailed)], "it looked for what was not there"
     name = layout.transcript(OWNER, JOB)
     stored = await read_all(blobs, name) if await blobs.stat(name) is not None else None
     return _transcripts(said), stored
