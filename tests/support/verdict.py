@@ -73,6 +73,7 @@ def check(history: "History") -> Finding:
     accepted = set(history.accepted)
     ids = {str(event_id) for found in endings.values() for event_id in found}
     completed = {job: row for job, row in history.jobs.items() if row.status == "completed"}
+    spoken = {str(event.job_id) for event in history.events(TranscriptCompleted) if event.words}
     on_topics = {str(logged.event.job_id) for logged in history.log}
     return Finding(
         lost=sorted(accepted - history.jobs.keys()),
@@ -80,10 +81,10 @@ def check(history: "History") -> Finding:
         phantom=sorted((history.jobs.keys() | on_topics) - accepted),
         two_endings=sorted(job for job, found in endings.items() if len(found) > 1),
         unannounced=sorted(accepted - endings.keys()),
-        undelivered=sorted(ids - history.delivered.keys()) if history.delivered else [],
+        undelivered=sorted(ids - history.delivered.keys()),
         two_bodies=sorted(hook for hook, bodies in history.delivered.items() if len(bodies) > 1),
         two_contents=sorted(str(event_id) for event_id, found in contents.items() if len(found) > 1),
-        not_one_set=sorted(job for job, row in completed.items() if not _one_set(row, segments[job])),
+        not_one_set=sorted(job for job, row in completed.items() if not _one_set(row, segments[job], job in spoken)),
         misbilled=sorted(job for job, row in completed.items() if row.usage != len(segments[job])),
         reordered=_reordered(history),
     )
@@ -134,11 +135,13 @@ def unexplained(calls: Iterable[Call], deaths: Sequence[Death]) -> dict[str, lis
     }
 
 
-def _one_set(row: "Job", segments: Mapping[int, Collection[str]]) -> bool:
+def _one_set(row: "Job", segments: Mapping[int, Collection[str]], spoken: bool) -> bool:
     return (
-        sorted(segments) == list(range(row.segments or 0))
+        bool(segments)
+        and sorted(segments) == list(range(row.segments or 0))
         and all(len(contents) == 1 for contents in segments.values())
         and row.utterances == list(range(len(row.utterances)))
+        and bool(row.utterances) == spoken
     )
 
 

@@ -84,6 +84,8 @@ def test_what_is_planted_is_found(history: History) -> None:
     }
     for name, run in planted.items():
         assert getattr(check(run), name), name
+    assert check(replace(history, delivered={})).undelivered, "nothing at all was delivered"
+    assert check(replace(history, jobs={NAME: replace(row, utterances=[])})).not_one_set, "no row has what was said"
 
 
 def test_only_a_death_in_mid_call_excuses_a_second_payment() -> None:
