@@ -26,8 +26,8 @@ def test_every_job_ends_once_whoever_is_killed(trial: Trial) -> None:
         trial.load("r2", JOBS, seed=SEED + 1, every=EVERY) as load,
     ):
         limit = time.monotonic() + LIMIT
-        while (FULL and trial.ended() < JOBS) or (not FULL and killed.total() < len(SERVICES)):
-            assert time.monotonic() < limit, f"{JOBS} jobs did not end within {LIMIT} s: {trial.statuses()}"
+        # What has not ended by the limit is a loss, which the judgement counts.
+        while time.monotonic() < limit and (trial.ended() < JOBS if FULL else killed.total() < len(SERVICES)):
             time.sleep(chance.uniform(*PAUSE))
             rarest = min(killed[service] for service in SERVICES)
             # At random, but nobody twice more often than another: each has its part in a short run, too.

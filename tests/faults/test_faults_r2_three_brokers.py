@@ -25,6 +25,7 @@ from support.receiver import receiver as hooks
 from support.running import until
 from support.submits import Submits
 from support.thread_loop import ThreadLoop
+from support.verdict import ENDED
 
 JOBS = 600 if FULL else 20
 KILLS = 6 if FULL else 1
@@ -96,18 +97,21 @@ def test_brokers_are_killed_in_turn_under_load(cluster: Cluster) -> None:
 
         def left() -> set[str]:
             states, _ = asyncio.run(rows(cluster.dsn))
-            return set(accepted) - {job for job, state in states.items() if state in {"completed", "failed"}}
+            return set(accepted) - {job for job, state in states.items() if state in ENDED}
 
-        until(lambda: not left(), seconds=600 if FULL else 60, every=0.5, why="every job ends")
-        until(lambda: len(cluster.receiver.accepted) >= JOBS, seconds=60, why="every ending is delivered")
-        until(lambda: not asyncio.run(behind(bootstrap)), seconds=60, every=1.0, why="the lag returns to 0")
-        history = asyncio.run(observe(bootstrap, cluster.dsn, accepted, cluster.receiver.received))
-        finding = check(history)
+        try:
+            until(lambda: not left(), seconds=600 if FULL else 120, every=0.5, why="every job ends")
+            until(lambda: len(cluster.receiver.accepted) >= JOBS, seconds=120, why="every ending is delivered")
+            until(lambda: not asyncio.run(behind(bootstrap)), seconds=120, every=1.0, why="the lag returns to 0")
+        finally:
+            history = asyncio.run(observe(bootstrap, cluster.dsn, accepted, cluster.receiver.received))
+            finding = check(history)
+            tally.lost, tally.duplicated = finding.missing, finding.doubled
+            tally.redelivered = history.redelivered()
         assert finding.clean, finding
         assert set(history.rows.values()) == {"completed"}
         assert len(set(accepted)) == JOBS
         assert all(history.usage_rows[job] == 1 for job in accepted)
-        tally.redelivered = history.redelivered()
         tally.paid_twice = sum(number - 1 for number in cluster.engine.paid().values())
         assert not tally.paid_twice, "no payer died, so nothing may be paid for twice"
         tally.figures |= {

@@ -50,7 +50,7 @@ def test_a_stop_finishes_what_it_has_and_leaves_no_trace(trial: Trial) -> None:
         assert len(took) == TIMES * len(SERVICES)
         assert {life.code for life in stops} == {0}
         assert took[-1] <= GRACE
-        until(lambda: not asyncio.run(behind(fleet.kafka)), seconds=10, why="everything finished is committed")
+        until(lambda: not asyncio.run(behind(fleet.kafka)), seconds=30, why="everything finished is committed")
         found = items(history.log)
         in_flight = sum(inside(found, STAGES.get(life.service, ()), life.told_at or 0.0) for life in stops)
         again = ", ".join(f"{number} {kind}" for kind, number in history.repeated().items())

@@ -5,6 +5,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support.linked import Linked, linked
 from support.promises import FULL, SEED, Tally, scenario
 from support.submits import Submits
 from support.thread_loop import ThreadLoop
+from support.verdict import billed_milliseconds
 
 PER_SECOND = 20 if FULL else 8
 KAFKA_DOWN = 120.0 if FULL else 8.0
@@ -43,10 +45,12 @@ def platform() -> Iterator[Linked]:
 
 def settle(platform: Linked, submits: Submits, tally: Tally, *, paid: int) -> None:
     """Wait until all has ended, check it, and tally what was seen; ``paid`` is what was paid twice before."""
-    tally.redelivered = platform.settled(submits, seconds=PATIENCE)
+    history = platform.settled(submits, tally, seconds=PATIENCE)
     platform.caught_up(seconds=60)
     tally.paid_twice = platform.paid_twice() - paid
     assert not tally.paid_twice, "no payer died, so nothing may be paid for twice"
+    rows, heard = billed_milliseconds(replace(history, calls=platform.engine.calls))
+    assert rows == heard, f"billed {rows} ms, heard {heard} ms"
     tally.figures |= {
         "jobs": len(submits.accepted),
         "answers 503": len(submits.answers(503)),

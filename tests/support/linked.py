@@ -20,16 +20,16 @@ from support.fake_deepgram import FakeDeepgram
 from support.fake_openai_chat import fake_chat
 from support.faulty_proxy import FaultyProxy, Speaks, faulty_proxy
 from support.fleet import KEY, Fleet, running_fleet
-from support.history import check, observe, rows
+from support.history import History, check, observe, rows
 from support.lag import behind
 from support.platform import folder_of, running_kafka, running_postgres
+from support.promises import Tally
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
 from support.running import until
 from support.submits import Submits
 from support.thread_loop import ThreadLoop
-
-ENDED = {"completed", "failed", "cancelled"}
+from support.verdict import ENDED
 
 
 class Link(NamedTuple):
@@ -86,13 +86,8 @@ class Linked:
         """A client of its gateway."""
         return Submits(self.fleet.urls[0], KEY, name, seed, translate)
 
-    def settled(self, submits: Submits, *, seconds: float) -> int:
-        """Wait until what was accepted has ended and was delivered, then check everything there is.
-
-        Returns
-        -------
-        int
-            Redeliveries since the last time.
+    def settled(self, submits: Submits, tally: Tally, *, seconds: float) -> History:
+        """Wait until what was accepted has ended and was delivered; check and tally everything there is, also if not.
 
         Raises
         ------
@@ -106,18 +101,25 @@ class Linked:
             states, _ = asyncio.run(rows(self.postgres.dsn))
             return len(wanted - {job for job, state in states.items() if state in ENDED})
 
-        until(lambda: not waiting(), seconds=seconds, every=0.5, why=f"every job of {submits.name} ends")
-        until(
-            lambda: len({hook.id for hook in list(self.receiver.received)}) >= len(wanted),
-            seconds=max(5.0, deadline - time.monotonic()),
-            why=f"every ending of {submits.name} is delivered",
-        )
-        history = asyncio.run(observe(self.kafka.bootstrap, self.postgres.dsn, self.accepted, self.receiver.received))
-        finding = check(history)
+        try:
+            until(lambda: not waiting(), seconds=seconds, every=0.5, why=f"every job of {submits.name} ends")
+            until(
+                lambda: len({hook.id for hook in list(self.receiver.received)}) >= len(wanted),
+                seconds=max(5.0, deadline - time.monotonic()),
+                why=f"every ending of {submits.name} is delivered",
+            )
+        finally:
+            history = asyncio.run(
+                observe(self.kafka.bootstrap, self.postgres.dsn, self.accepted, self.receiver.received)
+            )
+            finding = check(history)
+            tally.lost += finding.missing
+            tally.duplicated += finding.doubled
         assert finding.clean, finding
         assert set(history.rows.values()) == {"completed"}, history.rows
-        before, self._redelivered = self._redelivered, history.redelivered()
-        return self._redelivered - before
+        tally.redelivered += history.redelivered() - self._redelivered
+        self._redelivered = history.redelivered()
+        return history
 
     def paid_twice(self) -> int:
         """Calls of the recogniser for audio that it had heard before."""

@@ -17,7 +17,6 @@ from support.load import Load
 from support.paid_calls import Call
 from support.promises import SEED, Tally
 from support.receiver import Receiver
-from support.running import until
 from support.verdict import ENDED, Death, billed_milliseconds, check, paid_twice, unexplained
 
 
@@ -104,9 +103,11 @@ class Trial:
         return sum(number for status, number in self.statuses().items() if status in ENDED)
 
     def wait_ended(self, load: Load, *, seconds: float) -> None:
-        """Wait until all submits are accepted, as many jobs have ended, and every ending was delivered."""
+        """Wait until all submits are accepted and as many jobs have ended; for `judge`, who has not is a finding."""
         load.wait(seconds=seconds)
-        until(lambda: self.ended() >= load.jobs, seconds=seconds, every=0.5, why=f"{load.jobs} jobs end")
+        deadline = time.monotonic() + seconds
+        while self.ended() < load.jobs and time.monotonic() < deadline:
+            time.sleep(0.5)
 
     def judge(self, tally: Tally, load: Load, *, seconds: float = 60.0) -> History:
         """Collect the history, write what follows from it into the tally, and insist that nothing was found.
