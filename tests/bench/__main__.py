@@ -33,7 +33,8 @@ def run_here(script: str) -> int:
 
 
 def main() -> int:
-    """Run all; the exit status."""
+    """Run all, into a file that holds nothing older; the exit status."""
+    RESULTS.unlink(missing_ok=True)
     broken = [script.stem for script in sorted(HERE.glob("bench_*.py")) if not run(script)]
     print("== results")
     if RESULTS.exists():

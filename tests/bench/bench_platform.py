@@ -144,7 +144,7 @@ def main() -> int:
     """Run the bench; 1 when an aim was missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--minutes", type=float, default=3.0, help="length of a long recording")
+    parser.add_argument("--minutes", type=float, default=10.0, help="length of a long recording")
     parser.add_argument("--recordings", type=int, default=1, help="long recordings in one turn")
     parser.add_argument("--clips", type=int, default=8, help="10 s clips in one turn")
     parser.add_argument("--output", type=Path, default=Path("build/bench.json"))

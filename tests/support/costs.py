@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psutil
 
+from scribewire_local.parts import SERVICES
 from support.running import Running
 
-SERVICES = ("gateway", "transcoder", "transcriber", "translator", "recorder", "notifier")
 _MIB = 1024
 
 
