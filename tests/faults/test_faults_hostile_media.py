@@ -200,5 +200,5 @@ def bombs(folder: Path) -> Iterator[Attack]:
     made = [*lying_waves(), *lying_movies(), *crowded(folder, scale=scale), *odd_streams(folder, scale=scale)]
     made += islice(long_ones(folder, hours=4 if FULL else 1), None if FULL else 4)
     originals = {kind: media.speech_file(kind, folder, seconds=0.5).read_bytes() for kind in media.KINDS}
-    made += mutants(originals, count=3000 if FULL else 200, seed=SEED)
+    made += mutants(originals, count=3000 if FULL else 120, seed=SEED)
     return ((name, data, "") for name, data in made)
