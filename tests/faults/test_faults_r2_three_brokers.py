@@ -30,7 +30,7 @@ from support.verdict import ENDED
 JOBS = 600 if FULL else 20
 KILLS = 6 if FULL else 1
 AWAY = 5.0 if FULL else 2.0
-EVERY = KILLS * (AWAY + 8.0) / JOBS
+EVERY = 0.25 if FULL else 0.5
 
 
 @dataclass
@@ -74,9 +74,9 @@ def cluster(postgres_server_dsn: str) -> Iterator[Cluster]:
 def test_brokers_are_killed_in_turn_under_load(cluster: Cluster) -> None:
     order = random.Random(SEED).sample(range(len(cluster.brokers)), len(cluster.brokers))
     bootstrap = cluster.fleet.kafka
-    with scenario("R2", f"three brokers, {KILLS} killed and restarted under {JOBS} jobs") as tally:
+    with scenario("R2", f"three brokers, {KILLS} kills and restarts under load") as tally:
         submits = Submits(cluster.fleet.urls[0], KEY, "three", SEED)
-        submitting = cluster.loop.start(submits.run(JOBS, every=EVERY))
+        submitting = cluster.loop.start(submits.run(JOBS, every=EVERY, more=lambda: tally.faults < KILLS))
         until(lambda: submits.accepted, seconds=60, why="the first upload is taken")
         for number in range(KILLS):
             broker = cluster.brokers[order[number % len(order)]]
@@ -101,7 +101,7 @@ def test_brokers_are_killed_in_turn_under_load(cluster: Cluster) -> None:
 
         try:
             until(lambda: not left(), seconds=600 if FULL else 120, every=0.5, why="every job ends")
-            until(lambda: len(cluster.receiver.accepted) >= JOBS, seconds=120, why="every ending is delivered")
+            until(lambda: len(cluster.receiver.accepted) >= len(accepted), seconds=120, why="every ending is delivered")
             until(lambda: not asyncio.run(behind(bootstrap)), seconds=120, every=1.0, why="the lag returns to 0")
         finally:
             history = asyncio.run(observe(bootstrap, cluster.dsn, accepted, cluster.receiver.received))
@@ -110,12 +110,12 @@ def test_brokers_are_killed_in_turn_under_load(cluster: Cluster) -> None:
             tally.redelivered = history.redelivered()
         assert finding.clean, finding
         assert set(history.rows.values()) == {"completed"}
-        assert len(set(accepted)) == JOBS
+        assert len(set(accepted)) == len(accepted) >= JOBS
         assert all(history.usage_rows[job] == 1 for job in accepted)
         tally.paid_twice = sum(number - 1 for number in cluster.engine.paid().values())
         assert not tally.paid_twice, "no payer died, so nothing may be paid for twice"
         tally.figures |= {
-            "jobs": JOBS,
+            "jobs": len(accepted),
             "answers 503": len(submits.answers(503)),
             "slowest answer": round(max(one.ended - one.began for one in submits.attempts), 1),
         }

@@ -141,8 +141,9 @@ def restart(platform: Linked, submits: Submits, *, immediate: bool) -> tuple[flo
 def test_postgres_restarts_are_hardly_noticed(platform: Linked) -> None:
     with scenario("R10", f"{RESTARTS} restarts of PostgreSQL during {JOBS} jobs") as tally, platform.explained():
         submits, paid = platform.submits("r10", seed=SEED), platform.paid_twice()
-        submitting = platform.loop.start(submits.run(JOBS, every=RESTARTS * (POSTGRES_DOWN + 4.0) / JOBS))
-        away = []
+        away: list[tuple[float, float]] = []
+        every = RESTARTS * (POSTGRES_DOWN + 4.0) / JOBS
+        submitting = platform.loop.start(submits.run(JOBS, every=every, more=lambda: len(away) < RESTARTS))
         for number in range(RESTARTS):
             time.sleep(2.0)
             before = len(submits.accepted)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -50,15 +50,17 @@ class Submits:
     attempts: list[Attempt] = field(default_factory=list)
     accepted: dict[str, str] = field(default_factory=dict)
     """The job of each key that was answered 202."""
-    stopping: bool = False
 
-    async def run(self, jobs: int, *, every: float = 0.0) -> None:
-        """Submit ``jobs`` recordings, one ``every`` so many seconds, and return when all were accepted."""
+    async def run(self, jobs: int, *, every: float = 0.0, more: Callable[[], bool] = lambda: False) -> None:
+        """Submit recordings, one ``every`` so many seconds, and return when all were accepted.
+
+        There are ``jobs`` of them, and further ones as long as ``more`` says so.
+        """
         async with self._session() as http, asyncio.TaskGroup() as group:
-            for number in range(jobs):
-                if self.stopping:
-                    break
+            number = 0
+            while number < jobs or more():
                 group.create_task(self._until_accepted(http, number))
+                number += 1
                 await asyncio.sleep(every)
 
     async def again(self, keys: Sequence[str]) -> list[Attempt]:
@@ -85,7 +87,7 @@ class Submits:
     async def _until_accepted(self, http: aiohttp.ClientSession, number: int) -> None:
         key = f"{self.name}-{number}"
         body = self._body(key)
-        while not self.stopping:
+        while True:
             attempt = await self._once(http, key, body)
             self.attempts.append(attempt)
             if attempt.job is not None:
