@@ -60,13 +60,18 @@ def reliability(promises: Mapping[str, Mapping[str, str]], tallies: Sequence[Tal
 
 
 def performance(results: Sequence[Result], reasons: Mapping[str, str], where: str) -> str:
-    """The page of benches: one row an aim, then why an aim was missed."""
+    """The page of benches: one row an aim, then why an aim was missed, by how the rows' names begin."""
     lines = [*_PERFORMANCE.splitlines(), "", f"Last figures: {where}.", "", *_BENCHES]
     lines += [_bench(one) for one in sorted(results, key=lambda one: (one.name, one.peer))]
     missed = {one.name for one in results if not one.met}
-    if told := [f"- **{name}**: {reasons.get(name, 'no reason is known yet.')}" for name in sorted(missed)]:
+    if told := [f"- **{name}**: {_reason(name, reasons)}" for name in sorted(missed)]:
         lines += ["", "## Aims not met, and why", "", *told]
     return "\n".join(lines) + "\n"
+
+
+def _reason(name: str, reasons: Mapping[str, str]) -> str:
+    fitting = [key for key in reasons if name.startswith(key)]
+    return reasons[max(fitting, key=len)] if fitting else "no reason is known yet."
 
 
 def _scenario(one: Tally) -> str:

@@ -26,7 +26,7 @@ def test_a_promise_without_a_run_says_so():
 def test_a_missed_aim_comes_with_its_reason():
     met = result("A1 events", "bare", [1.0, 1.2, 1.1], aim=0.8, cpu=[0.9])
     missed = result("B1 upload", "nginx", [0.3], aim=0.4)
-    page = performance([missed, met], {"B1 upload": "it fsyncs."}, "2 cores")
+    page = performance([missed, met], {"B1": "it fsyncs."}, "2 cores")
     assert page.index("| A1 events | bare | 1.1 | 1–1.2 | 0.90 | ≥ 0.8 | yes |") < page.index("| B1 upload | nginx |")
     assert "- **B1 upload**: it fsyncs." in page
 
