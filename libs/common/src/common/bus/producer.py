@@ -25,6 +25,8 @@ MAX_EVENT_BYTES = MAX_RECORD_BYTES - 64 * 1024
 """Largest body of an event: leaves room for its headers, and for what a retry or a dead letter adds to them."""
 
 _BACKOFF = (0.1, 5.0)
+_TURN_DIGITS = 9
+"""More are no turn: a dead letter keeps the key that a record came with, and Python refuses to read thousands."""
 
 
 class BusUnavailable(Exception):  # noqa: N818 - named for the state, not the class
@@ -49,7 +51,7 @@ def partition_of(key: bytes | None, partitions: Sequence[int], available: Sequen
     if key is None:
         return random.choice(available or partitions)  # noqa: S311 - spreads load, hides nothing
     whole, mark, turn = key.rpartition(b"#")
-    if mark and turn.isdigit():
+    if mark and len(turn) <= _TURN_DIGITS and turn.isdigit():
         return partitions[(crc32(whole) + int(turn)) % len(partitions)]
     return partitions[crc32(key) % len(partitions)]
 
