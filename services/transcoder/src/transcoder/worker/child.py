@@ -1,5 +1,6 @@
 """The life of the process that decodes one file: shut itself in, decode, tell, end."""
 
+import fcntl
 import os
 import signal
 from contextlib import suppress
@@ -42,7 +43,8 @@ def _keep_only(source: int, pipe: int) -> None:
     for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.SIG_DFL)
     nowhere = os.open(os.devnull, os.O_RDWR)
-    high = [os.dup2(fd, 100 + at) for at, fd in enumerate((nowhere, nowhere, nowhere, source, pipe))]
-    for at, fd in enumerate(high):
-        os.dup2(fd, at)
-    os.closerange(_PIPE + 1, 256)
+    # Copies above the five first: any of the originals may have the number of another's place.
+    copies = [fcntl.fcntl(fd, fcntl.F_DUPFD, _PIPE + 1) for fd in (nowhere, nowhere, nowhere, source, pipe)]
+    for place, fd in enumerate(copies):
+        os.dup2(fd, place)
+    os.closerange(_PIPE + 1, os.sysconf("SC_OPEN_MAX"))
