@@ -323,8 +323,8 @@ class TestRefused:
         await self.refused(
             gateway,
             before,
-            413,
-            "too-large",
+            400,
+            "malformed-request",
             data=_pieces(b"\r\n-" * 21845, 40),
             headers={"Content-Type": "multipart/form-data; boundary=b"},
         )
