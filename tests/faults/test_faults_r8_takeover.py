@@ -15,6 +15,8 @@ from support.trial import Trial
 
 KILLS = 20 if FULL else 2
 EVERY = 0.25
+AFTERWARDS = 40
+"""Jobs submitted after the last kill."""
 HOLDERS = ("transcoder", "transcriber", "recorder")
 STAGES = ("transcode", "recognise", "assemble", "record")
 TAKEOVER = 10.0 if FULL else 20.0
@@ -56,6 +58,9 @@ def test_others_take_over_what_a_killed_one_held(trial: Trial) -> None:
                 time.sleep(chance.uniform(1.0, 3.0))
                 kills = pool.map(lambda service: kill_one(trial, service, chance), HOLDERS)
                 orphaned.extend(kills)
+            # What was orphaned last must get work, or there is nothing to see going on.
+            goal = len(load.accepted) + AFTERWARDS
+            until(lambda: len(load.accepted) >= goal, seconds=120, why="work goes on after the last kill")
             load.enough()
             trial.wait_ended(load, seconds=600)
             history = trial.judge(tally, load)
@@ -68,12 +73,17 @@ def test_others_take_over_what_a_killed_one_held(trial: Trial) -> None:
                     for partition in partitions
                 ]
                 waits = [wait for died, place in places if (wait := resumed(found, place, died)) is not None]
+                if not waits and not FULL:
+                    continue  # two kills may hit a process that had just joined, and held nothing of this stage yet
                 assert waits, f"no orphaned partition had work for {stage}"
                 tally.figures |= {f"{stage} p95 s": round(p95(waits), 2), f"{stage} partitions": len(waits)}
             leases = trial.taken_over([life for life, _ in orphaned])
             assert len(leases) >= KILLS // 2, "hardly a call was cut short by a kill, so the run proves little"
             tally.figures |= {"lease p95 s": round(p95(leases), 2), "leases": len(leases)}
-            slow = [stage for stage in STAGES if tally.figures[f"{stage} p95 s"] > TAKEOVER]  # type: ignore[operator]
+            measured = {name: value for name, value in tally.figures.items() if name.endswith("p95 s")}
+            del measured["lease p95 s"]
+            assert measured, "no orphaned partition had work, so the run proves nothing"
+            slow = [name for name, value in measured.items() if value > TAKEOVER]  # type: ignore[operator]
             assert not slow, f"more than {TAKEOVER} s: {slow}"
             assert p95(leases) <= LEASE
     finally:
