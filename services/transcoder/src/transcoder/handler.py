@@ -70,6 +70,8 @@ class Transcode:
         except _Cancelled:
             return []
         except BlobNotFound as error:
+            if context.cancelled():  # erased while it was worked on
+                return []
             raise Permanent("source_missing", "The uploaded file is no longer there.") from error
         except (BlobsUnavailable, OSError) as error:
             raise store_away() from error

@@ -1,6 +1,7 @@
 """The dead letters of a topic: `python -m common.bus.dead list | show | replay` looks at them and puts them back.
 
-What has been dealt with is a committed offset of the group ``scribewire.dead``, so nobody keeps a list.
+What has been dealt with is a committed offset of the group ``scribewire.dead``, so nobody keeps a list. A broker has to
+keep it longer than the letters, which stay 28 days: ``offsets.retention.minutes``, a week by default.
 """
 
 import argparse

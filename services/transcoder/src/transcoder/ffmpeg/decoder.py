@@ -29,6 +29,9 @@ _log = structlog.get_logger(__name__)
 
 _READY = TypeAdapter(Ready)
 _READY_SECONDS = 20.0
+_LATE_SECONDS = 5.0
+"""A time-out that is noticed later than this says that this process stood still, not that the decoder hung."""
+
 _KILLED = {-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT, -signal.SIGHUP, -signal.SIGQUIT}
 
 
@@ -173,10 +176,13 @@ class FfmpegDecoding:
         """Wait for the decoder, but not for ever; only waiting counts, not what is done with its audio meanwhile."""
         clock = asyncio.get_running_loop().time
         began = clock()
+        allowed = min(self._settings.decoder_stall_seconds, self._patience)
         try:
-            async with asyncio.timeout(min(self._settings.decoder_stall_seconds, self._patience)):
+            async with asyncio.timeout(allowed):
                 return await step
         except TimeoutError:
+            if clock() - began > allowed + _LATE_SECONDS:
+                raise Transient("Decoding was interrupted.", code="decoder_interrupted") from None
             raise Permanent(
                 "decoder_limits", "Decoding the file takes longer than is allowed. Convert it to WAV, FLAC or MP3."
             ) from None

@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,9 @@ _MOOV_LIMIT = 16 * 1024 * 1024
 
 _BOXES_LIMIT = 1000
 """Boxes that are stepped over in search of the index."""
+
+_TABLES_LIMIT = 256
+"""Places that are looked at as the descriptions of a track: four for each of the 64 tracks a file may have."""
 
 _ENTRIES_LIMIT = 16
 """Sample descriptions of one track that are looked at."""
@@ -27,7 +31,7 @@ def is_encrypted_mp4(path: Path) -> bool:
 
 def _sample_entries(index: bytes) -> Iterator[bytes]:
     """What each track holds, by its four letters; the same letters elsewhere, as in a title, do not count."""
-    for found in re.finditer(b"stsd", index):
+    for found in islice(re.finditer(b"stsd", index), _TABLES_LIMIT):
         at = found.end() + 4  # behind version and flags: how many there are, then each with its size
         count, at = int.from_bytes(index[at : at + 4], "big"), at + 4
         for _ in range(min(count, _ENTRIES_LIMIT)):

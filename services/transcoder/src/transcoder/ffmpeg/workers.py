@@ -80,9 +80,9 @@ class Workers:
             When no worker can be started.
         """
         loop = asyncio.get_running_loop()
-        reading, writing = os.pipe()
         mine, theirs = socket.socketpair()
         mine.setblocking(False)
+        reading, writing = os.pipe()  # behind what can fail: nobody else would close these two
         pipe = os.fdopen(reading, "rb", buffering=0)
         said = asyncio.StreamReader(limit=2 * LONGEST)
         with mine, pipe:

@@ -1,1 +1,1 @@
-"""The process that reads untrusted media: everything here runs in it, and nothing of the service is imported."""
+"""The process that reads untrusted media: of the service it imports `ports` and `causes` only."""
