@@ -1,7 +1,8 @@
 """The transcoder's promises about repeats, cancellation, progress, memory and a store that is down."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from common import layout
 from common.blobs.folder import FolderBlobs
 from common.bus import EachStage
 from common.errors import Permanent, Transient
-from common.events import UploadReceived
+from common.events import SegmentReady, UploadReceived
 from common.testing.blobs import MemoryBlobs
 from support import media
 from support.transcoding import OWNER, Room, Told, workers
@@ -73,6 +74,24 @@ async def test_a_segment_that_another_decoder_cut_elsewhere_is_replaced(room: Ro
     await room.blobs.write(layout.segment_audio(OWNER, event.job_id, 1), b"cut elsewhere")
     segments = await room.transcode(event)
     assert len(await room.samples(segments[1])) == round((segments[1].end - segments[1].start) * 32_000)
+
+
+async def test_a_failure_after_anothers_success_takes_nothing_away(room: Room) -> None:
+    event = await room.upload(MONOLOGUE, max_seconds=5)
+
+    class StoodStill(Decoder):
+        """A decoder whose process was stopped, and wakes when another has done the work."""
+
+        @asynccontextmanager
+        async def open(self, source: Path) -> AsyncIterator[Decoding]:
+            done.extend(await room.transcode(event))
+            raise Permanent("decoder_limits", "Too long.")
+            yield
+
+    done: list[SegmentReady] = []
+    late = await Room(room.blobs, StoodStill()).transcode(event)
+    assert [segment.id for segment in late] == [segment.id for segment in done]
+    assert all([await room.samples(segment) for segment in done])
 
 
 async def test_two_at_once_agree(room: Room) -> None:

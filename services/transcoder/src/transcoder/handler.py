@@ -78,6 +78,13 @@ class Transcode:
         await context.publish(_finished(event, manifest))
         return _segments(event, manifest) if results is None else results
 
+    async def _stored(self, event: UploadReceived) -> Manifest | None:
+        """The manifest of the job's segments, which are all stored then."""
+        name = layout.manifest(event.owner, event.job_id)
+        if await self._blobs.stat(name) is None:
+            return None
+        return Manifest.model_validate_json(await read_all(self._blobs, name))
+
     async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
         await context.publish(_progress(event, 0.0))
         writer = SegmentWriter(self._blobs, event.owner, event.job_id)
@@ -85,7 +92,10 @@ class Transcode:
             async with self._blobs.local(event.source.name) as source, self._decoder.open(source) as decoding:
                 digest = await self._store(decoding, writer, event, context)
                 return _manifest(event, decoding, writer, digest)
-        except (Permanent, _Cancelled):
+        except (Permanent, _Cancelled) as ended:
+            if isinstance(ended, Permanent) and (done := await self._stored(event)) is not None:
+                # This process stood still, another took over and finished: what it told of must stay.
+                return done
             with suppress(BlobsUnavailable):
                 await writer.discard()
             raise
