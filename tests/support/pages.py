@@ -6,6 +6,7 @@ import platform
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,12 @@ def reliability(promises: Mapping[str, Mapping[str, str]], tallies: Sequence[Tal
     return "\n".join(lines) + "\n"
 
 
+def only_small(full: Sequence[Tally], small: Sequence[Tally]) -> list[Tally]:
+    """The small runs of promises that were not run at full size, named so."""
+    run = {one.promise for one in full}
+    return [replace(one, scenario=f"{one.scenario} (small size)") for one in small if one.promise not in run]
+
+
 def performance(results: Sequence[Result], reasons: Mapping[str, str], where: str) -> str:
     """The page of benches: one row an aim, then why an aim was missed, by how the rows' names begin."""
     lines = [*_PERFORMANCE.splitlines(), "", f"Last figures: {where}.", "", *_BENCHES]
@@ -100,7 +107,9 @@ def main() -> None:
     page = sys.argv[1]
     if page == "reliability":
         promises = tomllib.loads((ROOT / "tests/faults/promises.toml").read_text())
-        text = reliability(promises, [Tally(**one) for one in _known(ROOT / "build/faults.json")], machine())
+        tallies = [Tally(**one) for one in _known(ROOT / "build/faults.json")]
+        small = [Tally(**one) for one in _known(ROOT / "build/faults-small.json")]
+        text = reliability(promises, [*tallies, *only_small(tallies, small)], machine())
     else:
         reasons = tomllib.loads((ROOT / "tests/bench/reasons.toml").read_text())
         text = performance([Result(**one) for one in _known(ROOT / "build/bench.json")], reasons, machine())

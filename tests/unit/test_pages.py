@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 from support.bench import result
-from support.pages import performance, reliability
+from support.pages import only_small, performance, reliability
 from support.promises import Tally
 
 FAULTS = Path(__file__).parents[1] / "faults"
@@ -21,6 +21,11 @@ def test_a_promise_shows_its_scenarios_and_a_failed_one_stands_out():
 
 def test_a_promise_without_a_run_says_so():
     assert "Not run yet." in reliability(PROMISES, [], "2 cores")
+
+
+def test_a_small_run_stands_in_for_a_full_one_and_says_so():
+    full, small = [Tally("R1", "killed")], [Tally("R1", "killed"), Tally("R2", "rolled", faults=2)]
+    assert [one.scenario for one in only_small(full, small)] == ["rolled (small size)"]
 
 
 def test_a_missed_aim_comes_with_its_reason():
