@@ -74,6 +74,7 @@ class BusMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def evict(self, data: st.DataObject) -> None:
         self.world.evict(data.draw(st.sampled_from(sorted(self.world.buses))))
+        self.world.calm = False
 
     @rule(troubles=st.lists(st.sampled_from(["refused", "unheard", "slow"]), max_size=4))
     def commits_stumble(self, troubles: list[str]) -> None:

@@ -247,13 +247,15 @@ class Worker:
                 async with self._solitude.alone():
                     if await leases.renew(lease, alone=True):
                         await self._attempt(delivery, event, context)
+                        # While nothing else runs: the next to begin may end this program, and the lease would blame
+                        # this event, which is done.
+                        await _give_back(leases, lease, beating)
                     else:
                         self._park(delivery)
             else:
                 await self._beside_others(delivery, event, context)
         finally:
-            await dismiss(beating)
-            await asyncio.shield(_release(leases, lease))
+            await _give_back(leases, lease, beating)
 
     async def _beat(self, leases: Leases, lease: Lease) -> None:
         while True:
@@ -322,6 +324,12 @@ class Worker:
             self._again(queue.popleft())
         else:
             del self._keys[key]
+
+
+async def _give_back(leases: Leases, lease: Lease, beating: asyncio.Task[None]) -> None:
+    """Let go of a lease; harmless the second time."""
+    await dismiss(beating)
+    await asyncio.shield(_release(leases, lease))
 
 
 async def _release(leases: Leases, lease: Lease) -> None:
