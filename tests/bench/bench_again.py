@@ -5,7 +5,6 @@ completed. Each round takes a recording that was never seen, then the same bytes
 of these to the round's first run. CPU is that of all services. Run by ``make bench``.
 """
 
-import argparse
 import statistics
 import sys
 import tempfile
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from scribewire.client import Client, Job
 from scribewire.config import Gateway
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.costs import Costs
 from support.media import SAMPLES, make
 from support.running import running
@@ -87,18 +86,14 @@ def measure(folder: Path, *, rounds: int, again: int, minutes: float) -> list[Re
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--again", type=int, default=10, help="times that each recording is sent once more")
     parser.add_argument("--minutes", type=float, default=3.0, help="length of the recordings")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         results = measure(Path(folder), rounds=given.rounds, again=given.again, minutes=given.minutes)
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,10 @@ that keyed with the same headers and bytes (idempotent, acks=all), commit at lea
 on one broker; a ratio is of one round, so that a slow moment of the machine falls on both. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from statistics import median
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -21,7 +19,7 @@ from common.bus.producer import Producer
 from common.envelope import body, decode, headers
 from common.events import SegmentTranscribed, StageProgress
 from common.service import calm_collector
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.platform import running_kafka
 from support.stage_turns import SERVICE, SOURCE, Clock, Run, ours, output, prepare, source
 
@@ -152,23 +150,19 @@ def costs(ours_: list[Run], peers: list[Run]) -> list[float]:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--count", type=int, default=40_000, help="events a turn")
     parser.add_argument("--slow", type=int, default=1_000, help="events a turn of FastStream per message")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--kafka", help="bootstrap of a running broker; by default one is started")
-    arguments = parser.parse_args()
-    sizes = {"count": arguments.count, "slow": arguments.slow, "rounds": arguments.rounds}
-    if arguments.kafka:
-        results = asyncio.run(compare(arguments.kafka, **sizes))
+    given = parser.parse_args()
+    sizes = {"count": given.count, "slow": given.slow, "rounds": given.rounds}
+    if given.kafka:
+        results = asyncio.run(compare(given.kafka, **sizes))
     else:
         with running_kafka() as kafka:
             results = asyncio.run(compare(kafka.bootstrap, **sizes))
-    for one in results:
-        print(one)
-    record(arguments.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

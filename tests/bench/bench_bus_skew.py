@@ -4,18 +4,16 @@ The slow key's events take 100 ms each and wait for one another; measured is how
 handled and published, from the first to the last of them. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import random
 import sys
 import uuid
-from pathlib import Path
 from statistics import median
 
 from common.bus import Context
 from common.events import SegmentTranscribed, StageProgress
 from common.service import calm_collector
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.platform import running_kafka
 from support.stage_turns import Clock, Run, output, prepare, source, turn
 
@@ -71,17 +69,13 @@ async def compare(bootstrap: str, *, count: int, rounds: int) -> list[Result]:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--count", type=int, default=40_960, help="events a turn, of all keys")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     with running_kafka() as kafka:
-        results = asyncio.run(compare(kafka.bootstrap, count=arguments.count, rounds=arguments.rounds))
-    for one in results:
-        print(one)
-    record(arguments.output, results)
-    return 0 if all(one.met for one in results) else 1
+        results = asyncio.run(compare(kafka.bootstrap, count=given.count, rounds=given.rounds))
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

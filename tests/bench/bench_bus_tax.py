@@ -6,14 +6,12 @@ same: counters by outcome, a histogram of handlers' seconds, and a W3C trace con
 neither exports spans here. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import json
 import sys
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
@@ -22,7 +20,7 @@ from common.bus.producer import Outgoing, Producer
 from common.bus.work import Worker
 from common.metrics import Timings
 from common.service import calm_collector
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.peers import PROGRAMS, Driven, driven, peers_python
 from support.platform import running_kafka
 from support.stage_turns import SERVICE, ours, prepare, source
@@ -95,18 +93,14 @@ def compare(bootstrap: str, *, count: int, slow: int, rounds: int) -> list[Resul
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--count", type=int, default=25_000, help="events a turn")
     parser.add_argument("--slow", type=int, default=2_500, help="events a turn of FastStream")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     with running_kafka() as kafka:
-        results = compare(kafka.bootstrap, count=arguments.count, slow=arguments.slow, rounds=arguments.rounds)
-    for one in results:
-        print(one)
-    record(arguments.output, results)
-    return 0 if all(one.met for one in results) else 1
+        results = compare(kafka.bootstrap, count=given.count, slow=given.slow, rounds=given.rounds)
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

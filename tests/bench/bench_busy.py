@@ -6,7 +6,6 @@ each over a connection of its own. A ratio is of one round's 99th percentiles. T
 takes its share of the cores, which is part of what is measured. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import statistics
 import sys
@@ -20,7 +19,7 @@ from urllib.parse import urlsplit
 import aiohttp
 import psutil
 
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.gateway import KEY, form, prepare
 from support.gateway_process import gateway_process
 from support.platform import running_kafka, running_postgres
@@ -154,13 +153,12 @@ async def compare(folder: Path, *, rounds: int, at_once: int, mib: int, idle: fl
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--at-once", type=int, default=64)
     parser.add_argument("--mib", type=int, default=4)
     parser.add_argument("--idle", type=float, default=3.0, help="seconds of the idle turn")
     parser.add_argument("--waves", type=int, default=4, help="waves of uploads in the busy turn")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where the bytes go; by default memory")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder if given.folder.is_dir() else None) as folder:
@@ -174,10 +172,7 @@ def main() -> int:
                 sent=given.waves,
             )
         )
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

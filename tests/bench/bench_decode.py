@@ -6,7 +6,6 @@ writes make dear; the column of CPU has both together. C4 is beside the same cha
 added and not whose loop is better. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import hashlib
 import resource
@@ -24,7 +23,7 @@ from av import AudioFrame
 from av.filter import Graph
 from av.filter.context import FilterContext
 
-from support.bench import Result, record, result
+from support.bench import Result, arguments, record, result
 from support.media import SAMPLES, ffmpeg_program, long_silence, make
 from transcoder.cut import Cutter
 from transcoder.ffmpeg import FfmpegDecoder
@@ -279,11 +278,10 @@ async def bench(rounds: int, seconds: float, hours: int) -> list[Result]:
 
 def main() -> None:
     """Measure and record."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--hours", type=int, default=8)
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     results = asyncio.run(bench(given.rounds, given.seconds, given.hours))
     for row in results:

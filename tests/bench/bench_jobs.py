@@ -8,7 +8,6 @@ chain has ended when its last result is stored. Each turn runs from the first su
 submitting is part of both. Redis writes to disk now and then, PostgreSQL at every commit. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import os
 import subprocess
@@ -33,7 +32,7 @@ from common.events import BlobRef, JobCompleted, UploadReceived
 from common.options import JobOptions, SegmentPlan
 from common.transcript import Transcript, Utterance
 from scribewire_local.ports import free_port
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.null_stages import LANGUAGE, TRANSCRIPT
 from support.peers import PROGRAMS, cpu_seconds, driven, peers_python, wait_until_listening
 from support.platform import fresh_database, running_kafka, running_postgres
@@ -253,17 +252,13 @@ def compare(*, jobs: int, chains: int, rounds: int) -> list[Result]:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--jobs", type=int, default=4_000, help="jobs a turn")
     parser.add_argument("--chains", type=int, default=500, help="chains a turn of Celery")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
-    arguments = parser.parse_args()
-    results = compare(jobs=arguments.jobs, chains=arguments.chains, rounds=arguments.rounds)
-    for one in results:
-        print(one)
-    record(arguments.output, results)
-    return 0 if all(one.met for one in results) else 1
+    given = parser.parse_args()
+    results = compare(jobs=given.jobs, chains=given.chains, rounds=given.rounds)
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

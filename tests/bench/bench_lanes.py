@@ -5,7 +5,6 @@ backlog is put straight on the log, as the gateway would have; every job has byt
 announcement of its own. The provider costs nothing and answers after a set time. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import statistics
 import sys
@@ -24,7 +23,7 @@ from scribewire.client import Client
 from scribewire.config import Gateway
 from scribewire_local.parts import environment
 from scribewire_local.settings import LocalSettings
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
 from support.history import rows
 from support.running import Running, running, until
@@ -122,10 +121,9 @@ def engine_slots() -> int:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--count", type=int, default=11, help="interactive jobs measured on either side")
     parser.add_argument("--jobs", type=int, default=5000, help="bulk jobs in the way")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     loop = ThreadLoop()
     with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(latency=LATENCY)) as engine:
@@ -133,10 +131,7 @@ def main() -> int:
         with running(env) as platform:
             results = compare(platform, engine, Path(folder), count=given.count, jobs=given.jobs)
     loop.close()
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ provider that costs nothing and hears utterances of ten words. Peaks are each se
 each recording; CPU is that of all services with their children. Run by ``make bench``.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from scribewire.client import Client
 from scribewire.config import Gateway
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.costs import Costs
 from support.fake_deepgram import FakeDeepgram
 from support.paid_calls import Spoken, spoken
@@ -106,9 +105,8 @@ def growth(hours: int, peer: str, brief: Run, full: Run) -> Result:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--hours", type=int, default=8, help="length of the long recording")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     loop = ThreadLoop()
     with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(words=utterances)) as engine:
@@ -116,10 +114,7 @@ def main() -> int:
         with running(env) as platform:
             results = compare(platform, Path(folder), hours=given.hours)
     loop.close()
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ stores, leases, publishes, assembles and records beside two recogniser processes
 cores. They take turns; a ratio is of one round. The recogniser is pocketsphinx. Run by ``make bench``.
 """
 
-import argparse
 import os
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.costs import Costs
 from support.media import SAMPLES, make
 from support.running import Running, running
@@ -142,12 +141,11 @@ def compare(platform: Running, pool: Pool, folder: Path, case: Case, *, rounds: 
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=10.0, help="length of a long recording")
     parser.add_argument("--recordings", type=int, default=1, help="long recordings in one turn")
     parser.add_argument("--clips", type=int, default=8, help="10 s clips in one turn")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     cases = [
         Case(f"{given.minutes:g} min", given.recordings, given.minutes * 60, 0.97),
@@ -161,10 +159,7 @@ def main() -> int:
     ):
         compare(platform, pool, Path(folder), Case("warm-up", 2, 10.0, 0.0), rounds=1)
         results = [compare(platform, pool, Path(folder), case, rounds=given.rounds) for case in cases]
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

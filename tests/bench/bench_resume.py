@@ -4,7 +4,6 @@ Recordings of many segments by a provider that costs nothing, answers after a se
 second one the transcriber is killed (SIGKILL) when half of the segments are there. Run by ``make bench``.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -13,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
 from support.running import Running, running, until
 from support.thread_loop import ThreadLoop
@@ -96,10 +95,9 @@ def compare(platform: Running, engine: FakeDeepgram, folder: Path, *, rounds: in
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=int, default=40, help="length of a recording")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     loop = ThreadLoop()
     with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(latency=LATENCY)) as engine:
@@ -107,10 +105,7 @@ def main() -> int:
         with running({**ENVIRONMENT, **env}) as platform:
             results = compare(platform, engine, Path(folder), rounds=given.rounds, minutes=given.minutes)
     loop.close()
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ utterances and its usage. The recorder's way also holds the job's row and notes 
 of the two that may do it all again without harm. They take turns; a ratio is of one round. Run by ``make bench``.
 """
 
-import argparse
 import asyncio
 import statistics
 import sys
@@ -13,7 +12,6 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -29,7 +27,7 @@ from common.settings import CommonSettings
 from common.transcript import Utterance
 from recorder.job import Job
 from recorder.store import Store
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.platform import running_postgres
 
 OWNER = "operator"
@@ -189,17 +187,13 @@ async def again(store: Store, said: Sequence[Utterance]) -> None:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--transcripts", type=int, default=20, help="transcripts of one turn")
     parser.add_argument("--segments", type=int, default=2000, help="utterances of a transcript")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     results = asyncio.run(compare(rounds=given.rounds, transcripts=given.transcripts, segments=given.segments))
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

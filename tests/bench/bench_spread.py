@@ -6,7 +6,6 @@ the end of transcoding to the completed job. One and two take turns on one platf
 leaves as a rolling update would have it. Run by ``make bench``.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from scribewire.config import Gateway
 from scribewire_local.parts import environment
 from scribewire_local.ports import free_port
 from scribewire_local.settings import LocalSettings
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
 from support.media import SAMPLES, make
 from support.running import Running, running, until
@@ -101,11 +100,10 @@ def speech(folder: Path, seconds: int, number: int) -> Path:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--minutes", type=int, default=60, help="length of the recording for the provider")
     parser.add_argument("--seconds", type=int, default=60, help="length of the recording for pocketsphinx")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     given = parser.parse_args()
     loop = ThreadLoop()
     with tempfile.TemporaryDirectory() as name, loop.entered(FakeDeepgram(latency=LATENCY)) as engine:
@@ -132,10 +130,7 @@ def main() -> int:
         spread(f"recognising {given.minutes} min on 2 transcribers, a provider of {LATENCY:g} s a call", paid),
         spread(f"recognising {given.seconds} s on 2 transcribers of one pocketsphinx worker each", offline),
     ]
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 def spread(name: str, times: tuple[list[float], list[float]]) -> Result:

@@ -9,7 +9,6 @@ of one round. B3 sends forms made to be hard to parse, beside a form of the same
 ``make bench``.
 """
 
-import argparse
 import asyncio
 import os
 import shutil
@@ -32,7 +31,7 @@ import psutil
 from aiohttp import BodyPartReader, web
 
 from scribewire_local.ports import free_port
-from support.bench import Result, record, result
+from support.bench import Result, arguments, result, told
 from support.gateway import KEY, prepare
 from support.gateway_process import gateway_process
 from support.platform import running_kafka, running_postgres
@@ -318,22 +317,18 @@ async def compare(folder: Path, sizes: Sizes) -> list[Result]:
 
 def main() -> int:
     """Run the bench; 1 when an aim was missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--mib", type=int, default=256, help="size of the uploads that are compared")
     parser.add_argument("--hard", type=int, default=64, help="size of the uploads that are hard to parse")
     parser.add_argument("--large", type=int, default=500, help="size of the upload whose memory is watched")
-    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
     parser.add_argument("--folder", type=Path, default=Path("/dev/shm"), help="where the bytes go; by default memory")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=given.folder if given.folder.is_dir() else None) as folder:
         Path(folder).chmod(0o711)  # where nginx, or PostgreSQL, works under another user
         sizes = Sizes(rounds=given.rounds, mib=given.mib, hard=given.hard, large=given.large)
         results = asyncio.run(compare(Path(folder), sizes))
-    for one in results:
-        print(one)
-    record(given.output, results)
-    return 0 if all(one.met for one in results) else 1
+    return told(given.output, results)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The file of bench results: ratios to a peer measured in the same run."""
 
+import argparse
 import json
 import statistics
 from collections.abc import Sequence
@@ -69,3 +70,18 @@ def record(path: Path, results: Sequence[Result]) -> None:
     kept = [one for one in known if (one["name"], one["peer"]) not in fresh]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps([*kept, *map(asdict, results)], indent=2) + "\n")
+
+
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """The command line of a bench; its sizes are its own to add."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--output", type=Path, default=Path("build/bench.json"))
+    return parser
+
+
+def told(path: Path, results: Sequence[Result]) -> int:
+    """Print the results and put them into a bench file; the exit status: 1 when an aim was missed."""
+    for one in results:
+        print(one)
+    record(path, results)
+    return 0 if all(one.met for one in results) else 1

@@ -60,12 +60,14 @@ class Transcode:
         """
         name = layout.manifest(event.owner, event.job_id)
         try:
-            if await self._blobs.stat(name) is None:
+            manifest = await self._stored(event)
+            if manifest is None:
                 if context.cancelled():
                     return []
-                manifest = await copied(self._blobs, event) or await self._transcode(event, context)
-                await self._blobs.write(name, manifest.model_dump_json().encode())
-            manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
+                made = await copied(self._blobs, event) or await self._transcode(event, context)
+                await self._blobs.write(name, made.model_dump_json().encode())
+                # Where another was first, what it stored is what is told of.
+                manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
             results = await completed(self._blobs, event, manifest) if manifest.copied_from is not None else None
         except _Cancelled:
             return []

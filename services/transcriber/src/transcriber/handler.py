@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from uuid import uuid5
 
 from common import ids, layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
@@ -194,7 +193,7 @@ def _usage(event: SegmentReady, result: SegmentResult) -> UsageRecorded:
     return UsageRecorded(
         **event.job,
         time=billed.at or now(),
-        usage_id=uuid5(ids.segment_id(event.job_id, event.index), "usage"),
+        usage_id=ids.derived(ids.segment_id(event.job_id, event.index), "usage"),
         service="transcription",
         provider=result.provider,
         endpoint=billed.endpoint,
