@@ -26,8 +26,8 @@ from scribewire_local.settings import LocalSettings
 from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
 from support.history import rows
-from support.running import Running, running, until
-from support.thread_loop import ThreadLoop
+from support.paid_platform import paid_platform
+from support.running import Running, until
 from support.tones import recording
 from support.transcribing import transcribe
 
@@ -125,12 +125,8 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=11, help="interactive jobs measured on either side")
     parser.add_argument("--jobs", type=int, default=5000, help="bulk jobs in the way")
     given = parser.parse_args()
-    loop = ThreadLoop()
-    with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(latency=LATENCY)) as engine:
-        env = {"DEEPGRAM_API_KEY": engine.key, "DEEPGRAM_BASE_URL": engine.url}
-        with running(env) as platform:
-            results = compare(platform, engine, Path(folder), count=given.count, jobs=given.jobs)
-    loop.close()
+    with tempfile.TemporaryDirectory() as folder, paid_platform(latency=LATENCY) as (platform, engine):
+        results = compare(platform, engine, Path(folder), count=given.count, jobs=given.jobs)
     return told(given.output, results)
 
 

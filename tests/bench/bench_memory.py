@@ -16,10 +16,9 @@ from scribewire.client import Client
 from scribewire.config import Gateway
 from support.bench import Result, arguments, result, told
 from support.costs import Costs
-from support.fake_deepgram import FakeDeepgram
 from support.paid_calls import Spoken, spoken
-from support.running import Running, running
-from support.thread_loop import ThreadLoop
+from support.paid_platform import paid_platform
+from support.running import Running
 from support.transcribing import tones, transcribe_all
 
 SHORT = 10
@@ -108,12 +107,8 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--hours", type=int, default=8, help="length of the long recording")
     given = parser.parse_args()
-    loop = ThreadLoop()
-    with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(words=utterances)) as engine:
-        env = {"DEEPGRAM_API_KEY": engine.key, "DEEPGRAM_BASE_URL": engine.url}
-        with running(env) as platform:
-            results = compare(platform, Path(folder), hours=given.hours)
-    loop.close()
+    with tempfile.TemporaryDirectory() as folder, paid_platform(words=utterances) as (platform, _):
+        results = compare(platform, Path(folder), hours=given.hours)
     return told(given.output, results)
 
 

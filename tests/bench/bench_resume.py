@@ -14,8 +14,8 @@ from pathlib import Path
 
 from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
-from support.running import Running, running, until
-from support.thread_loop import ThreadLoop
+from support.paid_platform import paid_platform
+from support.running import Running, until
 from support.transcribing import tones, transcribe_all
 
 LATENCY = 0.2
@@ -99,12 +99,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=int, default=40, help="length of a recording")
     given = parser.parse_args()
-    loop = ThreadLoop()
-    with tempfile.TemporaryDirectory() as folder, loop.entered(FakeDeepgram(latency=LATENCY)) as engine:
-        env = {"DEEPGRAM_API_KEY": engine.key, "DEEPGRAM_BASE_URL": engine.url}
-        with running({**ENVIRONMENT, **env}) as platform:
-            results = compare(platform, engine, Path(folder), rounds=given.rounds, minutes=given.minutes)
-    loop.close()
+    with tempfile.TemporaryDirectory() as folder, paid_platform(ENVIRONMENT, latency=LATENCY) as (platform, engine):
+        results = compare(platform, engine, Path(folder), rounds=given.rounds, minutes=given.minutes)
     return told(given.output, results)
 
 
