@@ -60,7 +60,7 @@ class World:
         self._read = 0
         self._made: set[str] = set()
         self._dead = Counter[str]()
-        self._last: dict[str, int] = {}
+        self._last: dict[str, tuple[int, int]] = {}
 
     def start(self) -> str:
         """Begin a process and let it join."""
@@ -146,13 +146,14 @@ class World:
             self.loop.do(self.leave(name))
 
     def done(self, record: ToyRecord) -> bool:
-        """Whether a record's fate is on the log: its output, its dead letter, a later record that carries the event on.
+        """Whether a record's fate is on the log: its output, its dead letter, another record that carries the event on.
 
-        Or its job was cancelled. A retry is only a carrier: it is done when it was sent back.
+        Or its job was cancelled. A retry is only a carrier: it is done when it was sent back. What carries on is of a
+        later delivery, or was written later for the same one: of all records of an event one is carried by no other.
         """
         self._read_on()
         event = _id(record)
-        if self._last[event] > record.number:
+        if self._last[event] > _place(record):
             return True
         if record.topic in RETRIES:
             return False
@@ -208,7 +209,7 @@ class World:
             if record.topic.endswith(".dead"):
                 self._dead[event] += 1
             else:
-                self._last[event] = record.number
+                self._last[event] = max(self._last.get(event, (0, 0)), _place(record))
             if record.topic == "segment.transcribed":
                 said = json.loads(record.value or b"")
                 made = ids.event_id(UUID(said["job_id"]), SegmentReady.type, 1, str(said["index"]))
@@ -313,6 +314,10 @@ def _id(record: ToyRecord) -> str:
 
 def _job(record: ToyRecord) -> UUID:
     return UUID(_header(record, "ce_subject").decode())
+
+
+def _place(record: ToyRecord) -> tuple[int, int]:
+    return _attempt(record), record.number
 
 
 def _attempt(record: ToyRecord) -> int:
