@@ -86,13 +86,13 @@ class Linked:
         """A client of its gateway."""
         return Submits(self.fleet.urls[0], KEY, name, seed, translate)
 
-    def settled(self, submits: Submits, tally: Tally, *, seconds: float) -> History:
-        """Wait until what was accepted has ended and was delivered; check and tally everything there is, also if not.
+    def ended(self, submits: Submits, *, seconds: float) -> None:
+        """Wait until all that was accepted so far is completed and its ending delivered.
 
         Raises
         ------
-        AssertionError
-            It did not within ``seconds``, or the checker found something.
+        TimeoutError
+            It was not within ``seconds``.
         """
         self.accepted += submits.accepted.values()
         wanted, deadline = set(self.accepted), time.monotonic() + seconds
@@ -101,24 +101,37 @@ class Linked:
             states, _ = asyncio.run(rows(self.postgres.dsn))
             return len(wanted - {job for job, state in states.items() if state in ENDED})
 
-        try:
-            until(lambda: not waiting(), seconds=seconds, every=0.5, why=f"every job of {submits.name} ends")
-            until(
-                lambda: len({hook.id for hook in list(self.receiver.received)}) >= len(wanted),
-                seconds=max(5.0, deadline - time.monotonic()),
-                why=f"every ending of {submits.name} is delivered",
-            )
-        finally:
-            history = asyncio.run(
-                observe(self.kafka.bootstrap, self.postgres.dsn, self.accepted, self.receiver.received)
-            )
-            finding = check(history)
-            tally.lost += finding.missing
-            tally.duplicated += finding.doubled
-        assert finding.clean, finding
-        assert set(history.rows.values()) == {"completed"}, history.rows
+        until(lambda: not waiting(), seconds=seconds, every=0.5, why=f"every job of {submits.name} ends")
+        until(
+            lambda: len({hook.id for hook in list(self.receiver.received)}) >= len(wanted),
+            seconds=max(5.0, deadline - time.monotonic()),
+            why=f"every ending of {submits.name} is delivered",
+        )
+
+    def judged(self, tally: Tally) -> History:
+        """Check and tally everything there is.
+
+        Raises
+        ------
+        AssertionError
+            The checker found something, or a job is not completed.
+        """
+        history = asyncio.run(observe(self.kafka.bootstrap, self.postgres.dsn, self.accepted, self.receiver.received))
+        finding = check(history)
+        tally.lost += finding.missing
+        tally.duplicated += finding.doubled
         tally.redelivered += history.redelivered() - self._redelivered
         self._redelivered = history.redelivered()
+        assert finding.clean, finding
+        assert set(history.rows.values()) == {"completed"}, history.rows
+        return history
+
+    def settled(self, submits: Submits, tally: Tally, *, seconds: float) -> History:
+        """Wait as `ended` does, then judge, also what did not end in time."""
+        try:
+            self.ended(submits, seconds=seconds)
+        finally:
+            history = self.judged(tally)
         return history
 
     def paid_twice(self) -> int:
