@@ -35,7 +35,7 @@ def test_every_job_ends_once_whoever_is_killed(trial: Trial) -> None:
             # At random, but nobody twice more often than another: each has its part in a short run, too.
             service = chance.choice([one for one in SERVICES if killed[one] <= rarest + (1 if FULL else 0)])
             if service == "transcriber" and trial.ended() < JOBS - TAIL:
-                until(lambda: len(trial.in_flight()) >= BUSY, seconds=30, every=0.01, why="the provider is busy")
+                until(lambda: trial.busiest(least=BUSY), seconds=60, every=0.01, why="the provider is busy")
             trial.fleet.kill(f"{service}-1")
             killed[service] += 1
         trial.wait_ended(load, seconds=900)

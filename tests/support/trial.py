@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from common.events import JobFailed
 from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, Life
 from support.history import History, jobs_in, observe
@@ -77,15 +78,15 @@ class Trial:
         """Calls that the provider has not answered yet."""
         return [call for call in self.calls if call.ended is None]
 
-    def busiest(self) -> str:
-        """The payer of most calls that are in flight now; empty when there are none.
+    def busiest(self, *, least: int = 1) -> str:
+        """The payer of most calls that are in flight now; empty when nobody has ``least``.
 
         Passes over who hears something for the third time: what ends its process that often is put aside, as R4 says.
         """
         in_flight, made = self.in_flight(), Counter(call.sha256 for call in self.calls)
         suspected = {call.payer for call in in_flight if made[call.sha256] > 2}
         payers = Counter(call.payer for call in in_flight if call.payer not in suspected)
-        return max(payers, key=payers.__getitem__, default="")
+        return max((payer for payer, calls in payers.items() if calls >= least), key=payers.__getitem__, default="")
 
     def taken_over(self, lives: Iterable[Life]) -> list[float]:
         """Seconds from a payer's death in mid-call to the next call for the same audio."""
@@ -151,7 +152,8 @@ def judged(tally: Tally, load: Load, history: History, lives: list[Life]) -> His
     tally.figures |= {"jobs": load.jobs, "segments": len({call.sha256 for call in history.calls})}
     assert found.clean, found
     assert len(set(history.accepted)) == load.jobs
-    assert Counter(history.rows.values()) == {"completed": load.jobs}
+    why_failed = {str(event.job_id): event.error for event in history.events(JobFailed)}
+    assert Counter(history.rows.values()) == {"completed": load.jobs}, why_failed
     assert rows == heard, f"billed {rows} ms, heard {heard} ms"
     assert not (why := unexplained(history.calls, deaths)), f"paid twice, though nobody was killed in mid-call: {why}"
     return history
