@@ -247,7 +247,7 @@ class Worker:
                 hold.bury(life)
                 self._finish(delivery, "duplicate")
             elif lease.alone or lease.takeovers >= _POISON_TAKEOVERS:
-                # What ends this program meanwhile must be this event, or nothing.
+                # Whatever ends this program meanwhile, it is no other event.
                 async with self._solitude.alone():
                     if not await hold.mark_alone():
                         self._park(delivery)
