@@ -74,6 +74,25 @@ async def test_released_is_free_and_forgotten(store: Store) -> None:
     assert await store.leases.renew(again)
 
 
+async def test_what_was_put_aside_is_free_and_remembered(store: Store) -> None:
+    lease = await taken(store.leases, "a")
+    assert lease.buried is None
+    assert await store.leases.renew(lease, alone=True)
+    await store.leases.bury(lease, "0")
+    assert await store.leases.renew(lease, alone=True) is False
+    again = await taken(store.leases, "a")
+    assert (again.takeovers, again.alone, again.buried) == (0, False, "0"), "at once, and as at the beginning"
+    await store.leases.bury(lease, "late")
+    await store.leases.release(lease)
+    assert await store.leases.acquire("a") is None, "a lost lease buries and releases nobody else's"
+    assert await store.leases.renew(again, alone=True), "other marks keep what was put aside"
+    await store.leases.bury(again, "0123456789abcdef" * 2)
+    third = await taken(store.leases, "a")
+    assert (third.takeovers, third.alone, third.buried) == (0, False, "0123456789abcdef" * 2)
+    await store.leases.release(third)
+    assert (await taken(store.leases, "a")).buried is None, "a life that ended well is not put aside"
+
+
 async def test_of_many_at_once_one_gets_it(store: Store) -> None:
     got = await asyncio.gather(*(store.leases.acquire("a") for _ in range(20)))
     assert sum(lease is not None for lease in got) == 1
@@ -89,6 +108,7 @@ async def test_what_time_does_to_leases(store: Store) -> None:
             silence_loses_it_and_is_counted,
             the_mark_of_running_alone_outlives_its_holders,
             a_late_beat_keeps_what_nobody_took,
+            what_was_put_aside_outlives_its_holders_and_may_be_said_late,
         ):
             together.create_task(promise(store, promise.__name__))
 
@@ -133,3 +153,12 @@ async def a_late_beat_keeps_what_nobody_took(store: Store, name: str) -> None:
     await asyncio.sleep(store.ttl * 1.2)
     assert await store.leases.renew(lease)
     assert await store.leases.acquire(name) is None
+
+
+async def what_was_put_aside_outlives_its_holders_and_may_be_said_late(store: Store, name: str) -> None:
+    lease = await taken(store.leases, name)
+    await asyncio.sleep(store.ttl * 1.2)
+    await store.leases.bury(lease, "0")
+    assert (await taken(store.leases, name)).buried == "0"
+    second = await lapsed(store, name)
+    assert (second.takeovers, second.alone, second.buried) == (1, False, "0")

@@ -4,8 +4,10 @@ import asyncio
 from collections import Counter
 
 from common.bus import Context, EachStage
+from common.bus.dead import replay
 from common.errors import Transient
 from common.events import Event, SegmentReady
+from common.leases import Lease
 from common.testing.leases import MemoryLeases
 from support.buskit import lag, publish, records, running, segment, transcribed, until, until_async
 
@@ -27,6 +29,20 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+class CountedLeases(MemoryLeases):
+    """Leases that say how often each was taken."""
+
+    def __init__(self, ttl: float, *, clock: Clock) -> None:
+        super().__init__(ttl, clock=clock)
+        self.taken = Counter[str]()
+
+    async def acquire(self, name: str) -> Lease | None:
+        """Count it."""
+        lease = await super().acquire(name)
+        self.taken[name] += lease is not None
+        return lease
 
 
 async def test_an_event_leased_elsewhere_waits_off_the_slots_and_runs_when_the_lease_is_free(bus_kafka: str) -> None:
@@ -156,7 +172,46 @@ async def test_an_event_whose_process_died_with_it_alone_is_dead(bus_kafka: str)
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, leased=True), leases=leases):
         await publish(bus_kafka, [poison, segment("innocent")])
         await committed(bus_kafka)
-    assert ran == ["innocent"]
-    (dead,) = await records(bus_kafka, f"{TOPIC}.dead")
-    assert dict(dead.headers)["x-error-code"] == b"poison"
-    assert len(await records(bus_kafka, "stage.failed")) == 1
+        assert ran == ["innocent"]
+        (dead,) = await records(bus_kafka, f"{TOPIC}.dead")
+        assert dict(dead.headers)["x-error-code"] == b"poison"
+        assert len(await records(bus_kafka, "stage.failed")) == 1
+        # Its offset was not committed when its process ended: it comes again, and is aside already.
+        await publish(bus_kafka, [poison])
+        await committed(bus_kafka)
+        assert ran == ["innocent"]
+        assert len(await records(bus_kafka, f"{TOPIC}.dead")) == 1
+        assert len(await records(bus_kafka, "stage.failed")) == 1
+        # Put back by hand it is tried again, within the time for which the lease remembers.
+        assert len(await replay(bus_kafka, TOPIC)) == 1
+        await until(lambda: ran == ["innocent", "poison"])
+        await committed(bus_kafka)
+
+
+async def test_solitude_waits_for_who_runs_before_poison_is_put_aside(bus_kafka: str) -> None:
+    clock, go, started = Clock(), asyncio.Event(), asyncio.Event()
+    leases, poison = CountedLeases(30.0, clock=clock), segment("poison")
+    lease = await leases.acquire(str(poison.id))
+    assert lease is not None
+    assert await leases.renew(lease, alone=True)
+    clock.now += 31
+
+    async def handler(_: SegmentReady, __: Context) -> list[Event]:
+        started.set()
+        await go.wait()
+        return []
+
+    stage = EachStage(event=SegmentReady, handler=handler, concurrency=4, leased=True)
+    async with running(bus_kafka, stage, leases=leases):
+        await publish(bus_kafka, [segment("long")])
+        await asyncio.wait_for(started.wait(), 30)
+        await publish(bus_kafka, [poison])
+        await until(lambda: leases.taken[str(poison.id)] == 2)
+        await asyncio.sleep(0.5)
+        assert not await records(bus_kafka, f"{TOPIC}.dead"), "who runs may end this process before the lease knows"
+        go.set()
+        await committed(bus_kafka)
+    assert len(await records(bus_kafka, f"{TOPIC}.dead")) == 1
+    again = await leases.acquire(str(poison.id))
+    assert again is not None
+    assert again.buried == "0"

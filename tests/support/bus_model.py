@@ -25,7 +25,7 @@ from support.toy_kafka import Commit, Process, ToyBroker, ToyClient, ToyKafka, T
 from support.virtual_time import VirtualLoop
 
 Script = Sequence[tuple[float, str]]
-"""Of an event's successive runs: seconds it takes, and how it ends (``done``, ``busy``, ``later`` or ``refused``)."""
+"""Of an event's successive runs: seconds it takes, and ``done``, ``busy``, ``later``, ``refused`` or ``kills``."""
 
 TTL = 3.0
 DRAIN = 10.0
@@ -145,6 +145,11 @@ class World:
         for name in list(self.buses):
             self.loop.do(self.leave(name))
 
+    def letters(self, event: UUID) -> int:
+        """How many dead letters there are of an event."""
+        self._read_on()
+        return self._dead[str(event)]
+
     def done(self, record: ToyRecord) -> bool:
         """Whether a record's fate is on the log: its output, its dead letter, another record that carries the event on.
 
@@ -195,6 +200,10 @@ class World:
             self._at_work[event.id].discard(process.name)
             self._jobs_at_work[process.name].discard(event.job_id)
         await process.alive()
+        if outcome == "kills":
+            self.crash(process.name)
+            self.start()
+            await process.alive()
         if outcome == "refused":
             raise Permanent("refused", "no")
         if outcome != "done":
@@ -243,6 +252,10 @@ class _Leases:
     async def release(self, lease: Lease) -> None:
         await self._reach()
         await self._store.release(lease)
+
+    async def bury(self, lease: Lease, life: str) -> None:
+        await self._reach()
+        await self._store.bury(lease, life)
 
     async def _reach(self) -> None:
         await asyncio.sleep(self._world.store_seconds)

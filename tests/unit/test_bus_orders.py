@@ -1,20 +1,26 @@
-"""Orders of events that once lost work, each as the state machine found it."""
+"""Orders of events that once lost work or repeated harm, each as it was found."""
 
 from uuid import UUID
 
 from common.bus.producer import Outgoing
 from common.envelope import body, headers
-from support.bus_model import DRAIN, World, world
+from support.bus_model import DRAIN, TTL, World, world
 from support.buskit import segment, transcribed
 
 
 def publish(there: World, script: list[tuple[float, str]]) -> UUID:
     """Have a process work on one segment; its id."""
-    event = segment(job=UUID(int=1))
-    there.scripts[event.id], there.scripts[transcribed(event).id] = script, []
     there.start()
     there.loop.advance(1)
-    there.kafka.append(*Outgoing(event.topic, event.key.encode(), body(event), headers(event, service="test")))
+    return append(there, script)
+
+
+def append(there: World, script: list[tuple[float, str]], index: int = 0, *marks: tuple[str, bytes]) -> UUID:
+    """Put a segment on its topic; its id."""
+    event = segment(job=UUID(int=1), index=index)
+    there.scripts[event.id], there.scripts[transcribed(event).id] = script, []
+    marked = [*headers(event, service="test"), *marks]
+    there.kafka.append(*Outgoing(event.topic, event.key.encode(), body(event), marked))
     return event.id
 
 
@@ -38,3 +44,60 @@ def test_a_stop_that_runs_out_of_time_while_a_lease_is_given_back_still_commits(
         there.loop.do(there.leave("process-0"))
         there.finish()
         assert there.runs[event] == 1
+
+
+def test_several_events_that_kill_their_process_kill_three_each_although_none_is_committed_before_the_next() -> None:
+    with world(1, 2) as there:
+        there.kafka.commit_troubles = ["refused"] * 10_000
+        there.start()
+        there.loop.advance(1)
+        killers = [append(there, [(0.0, "kills")] * 20, index) for index in range(3)]
+        innocent = append(there, [], 3)
+        there.loop.advance(600)
+        assert not any(there.kafka.committed.values())
+        assert [there.runs[killer] for killer in killers] == [3, 3, 3]
+        assert [there.letters(killer) for killer in killers] == [1, 1, 1]
+        assert there.runs[innocent] >= 1
+        assert not there.letters(innocent)
+        for process in list(there.buses):
+            there.crash(process)
+        there.start()
+        there.loop.advance(TTL * 3)
+        assert [there.runs[killer] for killer in killers] == [3, 3, 3], "what was put aside stays aside"
+        assert [there.letters(killer) for killer in killers] == [1, 1, 1]
+
+
+def test_a_letter_that_is_put_back_has_three_lives_again() -> None:
+    with world(1, 2) as there:
+        killer = publish(there, [(0.0, "kills")] * 20)
+        there.loop.advance(120)
+        assert (there.runs[killer], there.letters(killer)) == (3, 1)
+        append(there, [(0.0, "kills")] * 20, 0, ("x-replay", b"one"))
+        there.loop.advance(120)
+        assert (there.runs[killer], there.letters(killer)) == (6, 2)
+        there.scripts[killer] = []
+        append(there, [], 0, ("x-replay", b"two"))
+        there.loop.advance(120)
+        assert (there.runs[killer], there.letters(killer)) == (7, 2)
+
+
+def test_a_letter_that_is_put_back_keeps_its_life_through_a_retry() -> None:
+    with world(1, 2) as there:
+        there.start()
+        there.loop.advance(1)
+        killer = append(there, [(0.0, "busy"), (0.0, "busy")], 0, ("x-replay", b"one"))
+        there.loop.advance(120)
+        assert there.runs[killer] == 3
+        copies = [record for record in there.kafka.written if record.topic == "segment.ready.interactive"]
+        assert [dict(record.headers)["x-replay"] for record in copies] == [b"one"] * 3
+
+
+def test_a_letter_that_is_put_back_beside_a_copy_of_what_it_was_has_its_turn() -> None:
+    with world(1, 2) as there:
+        event = publish(there, [(1.0, "refused"), (0.0, "done")])
+        there.loop.advance(0.5)
+        append(there, there.scripts[event], 0, ("x-replay", b"one"))
+        there.loop.advance(0.2)
+        assert there.runs[event] == 1, "it waits for the copy that runs"
+        there.finish()
+        assert there.runs[event] == 2

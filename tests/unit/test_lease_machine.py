@@ -25,6 +25,9 @@ class Held:
         self.lease = lease
         self.beat = now
         self.alone = lease.alone
+        self.buried = lease.buried
+        self.free = False
+        """Whether it was given up; then only what was put aside is known of it."""
 
 
 class LeaseMachine(RuleBasedStateMachine):
@@ -56,12 +59,14 @@ class LeaseMachine(RuleBasedStateMachine):
     def acquire(self, name: str) -> None:
         got = self.loop.run_until_complete(self.leases.acquire(name))
         held = self.model.get(name)
-        if held is not None and self.time - held.beat <= TTL:
+        if held is not None and not held.free and self.time - held.beat <= TTL:
             assert got is None, "two holders at once"
             return
         assert got is not None, "nobody holds it"
-        expected = (0, False) if held is None else (held.lease.takeovers + 1, held.alone)
-        assert (got.name, got.takeovers, got.alone) == (name, *expected)
+        expected: tuple[int, bool, str | None] = (0, False, None)
+        if held is not None:
+            expected = (0, False, held.buried) if held.free else (held.lease.takeovers + 1, held.alone, held.buried)
+        assert (got.name, got.takeovers, got.alone, got.buried) == (name, *expected)
         assert got.token not in {lease.token for lease in self.ever}
         self.model[name] = Held(got, self.time)
         self.ever.append(got)
@@ -70,10 +75,10 @@ class LeaseMachine(RuleBasedStateMachine):
     @rule(data=st.data(), alone=st.booleans())
     def beat(self, data: st.DataObject, alone: bool) -> None:
         lease = data.draw(st.sampled_from(self.ever))
-        held = self.model.get(lease.name)
-        mine = held is not None and held.lease.token == lease.token
+        held = self.held_with(lease)
+        mine = held is not None
         assert self.loop.run_until_complete(self.leases.renew(lease, alone=alone)) is mine
-        if held is not None and mine:
+        if held is not None:
             held.beat, held.alone = self.time, held.alone or alone
 
     @precondition(lambda self: self.ever)
@@ -81,9 +86,22 @@ class LeaseMachine(RuleBasedStateMachine):
     def release(self, data: st.DataObject) -> None:
         lease = data.draw(st.sampled_from(self.ever))
         self.loop.run_until_complete(self.leases.release(lease))
-        held = self.model.get(lease.name)
-        if held is not None and held.lease.token == lease.token:
+        if self.held_with(lease) is not None:
             del self.model[lease.name]
+
+    @precondition(lambda self: self.ever)
+    @rule(data=st.data(), life=st.sampled_from(["0", "0123456789abcdef"]))
+    def bury(self, data: st.DataObject, life: str) -> None:
+        lease = data.draw(st.sampled_from(self.ever))
+        self.loop.run_until_complete(self.leases.bury(lease, life))
+        held = self.held_with(lease)
+        if held is not None:
+            held.free, held.buried = True, life
+
+    def held_with(self, lease: Lease) -> Held | None:
+        """What is there of a lease if it is still held with the same token."""
+        held = self.model.get(lease.name)
+        return held if held is not None and not held.free and held.lease.token == lease.token else None
 
     def teardown(self) -> None:
         if hasattr(self, "loop"):

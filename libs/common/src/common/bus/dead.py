@@ -17,6 +17,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
 
 from common import topics
+from common.bus.failures import REPLAY
 from common.bus.producer import Outgoing, Producer
 from common.bus.record import Record, header
 from common.settings import CommonSettings
@@ -43,10 +44,11 @@ class Letter:
         """Whether it was too large to keep whole; then it cannot be put back."""
         return bool(self.says("x-truncated-from"))
 
-    def original(self) -> Outgoing:
-        """The record as it was on its topic, to be counted as delivered never before."""
+    def put_back(self, now: datetime) -> Outgoing:
+        """The record as it was on its topic, to be counted as delivered never before, with the mark of a new life."""
         own = [(name, value) for name, value in self.record.headers if not name.startswith(_MARKS)]
-        return Outgoing(self.says("x-origin"), self.record.key, self.record.value, own)
+        again = (REPLAY, f"{self.place} {now.isoformat()}".encode())
+        return Outgoing(self.says("x-origin"), self.record.key, self.record.value, [*own, again])
 
 
 class Letters:
@@ -101,7 +103,7 @@ async def letters_of(bootstrap: str, topic: str) -> AsyncIterator[Letters]:
 
 
 async def replay(bootstrap: str, topic: str, *, wanted: Callable[[Letter], bool] | None = None) -> list[Letter]:
-    """Put dead letters back on the topics they came from, as they were; return those that were put back.
+    """Put dead letters back on the topics they came from, as they were but for `REPLAY`; return those put back.
 
     Without ``wanted`` it is every letter that nobody has dealt with, and they then are. With it, letters are looked for
     among all that are kept, and none counts as dealt with. Stopped half-way it may put a letter back twice, which
@@ -116,7 +118,7 @@ async def replay(bootstrap: str, topic: str, *, wanted: Callable[[Letter], bool]
             # A record whose partition moved while it was buried has two letters.
             chosen = list({(one.says("x-origin"), one.says("x-origin-position")): one for one in chosen}.values())
             for letter in chosen:
-                await producer.deliver(letter.original())
+                await producer.deliver(letter.put_back(datetime.now(UTC)))
             if wanted is None:
                 await dead.deal_with(found)
     finally:

@@ -1,5 +1,6 @@
 """What becomes of an event that failed: a delayed retry, or a dead letter and a word to the user."""
 
+import hashlib
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from common.events import ErrorInfo, Event, Stage, StageFailed
 
 log = structlog.get_logger(__name__)
 
+REPLAY = "x-replay"
+"""Header of a dead letter that was put back: where it lay, and when it was put back; kept through its retries."""
 _HISTORY = 20
 _ERROR_CHARS = 500
 _LONGEST_WAIT = 24 * 3600.0
@@ -55,6 +58,12 @@ def delivery_number(record: Record, service: str) -> int:
             if owner == service.encode() and number.isdigit():
                 return int(number)
     return 1
+
+
+def life_of(record: Record) -> str:
+    """Which life of its event a record belongs to: its first, ``0``, or that of the replay which put it back."""
+    replayed = header(record.headers, REPLAY)
+    return "0" if replayed is None else hashlib.blake2b(replayed, digest_size=8).hexdigest()
 
 
 def stage_failed(event: Event, failure: Failure, service: str, attempts: int) -> StageFailed | None:
@@ -164,7 +173,7 @@ class Failures:
 
     def _history(self, record: Record, number: int, failure: Failure) -> list[tuple[str, bytes]]:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        kept = [(name, value) for name, value in record.headers if not name.startswith("x-")]
+        kept = [(name, value) for name, value in record.headers if not name.startswith("x-") or name == REPLAY]
         errors = [(name, value) for name, value in record.headers if name == "x-error"][-_HISTORY:]
         said = f"{self._service} {number} {now} {failure.kind} {failure.code}: {failure.message[:_ERROR_CHARS]}"
         first = header(record.headers, "x-first-seen") or now.encode()

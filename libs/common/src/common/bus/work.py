@@ -11,8 +11,9 @@ import structlog
 from common.blobs import BlobsUnavailable
 from common.bus import trace
 from common.bus.acks import Acks
-from common.bus.crew import Crew, dismiss
-from common.bus.failures import Failure, Failures, delivery_number
+from common.bus.crew import Crew
+from common.bus.failures import Failure, Failures, delivery_number, life_of
+from common.bus.hold import Hold
 from common.bus.prefix import Prefix
 from common.bus.producer import Producer
 from common.bus.record import Record
@@ -22,7 +23,7 @@ from common.bus.subscription import Taken
 from common.envelope import Undecodable, decode_attributes
 from common.errors import Transient
 from common.events import Event
-from common.leases import Lease, Leases
+from common.leases import Leases
 from common.metrics import EVENTS, HANDLER_SECONDS, OUTCOMES
 
 log = structlog.get_logger(__name__)
@@ -238,35 +239,37 @@ class Worker:
         if lease is None:
             self._park(delivery)
             return
-        beating = asyncio.create_task(self._beat(leases, lease))
+        life = life_of(delivery.record)
+        hold = Hold(leases, lease, self._beat_seconds)
         try:
-            if lease.alone:
-                poison = Failure("poison", "Working on this ended our program several times.", "Poison", permanent=True)
-                self._finish(delivery, await self._failures.failed(delivery.record, event, poison))
-            elif lease.takeovers >= _POISON_TAKEOVERS:
+            if lease.buried == life:
+                log.info("was put aside before", type=event.type, job_id=str(event.job_id))
+                hold.bury(life)
+                self._finish(delivery, "duplicate")
+            elif lease.alone or lease.takeovers >= _POISON_TAKEOVERS:
+                # Whatever ends this program meanwhile, it is no other event.
                 async with self._solitude.alone():
-                    if await leases.renew(lease, alone=True):
-                        await self._attempt(delivery, event, context)
-                        # While nothing else runs: the next to begin may end this program, and the lease would blame
-                        # this event, which is done.
-                        await _give_back(leases, lease, beating)
-                    else:
+                    if not await hold.mark_alone():
                         self._park(delivery)
+                    elif lease.alone:
+                        await self._put_aside(delivery, event, hold, life)
+                    else:
+                        await self._attempt(delivery, event, context)
+                        # The next to begin may end this program, and the lease would blame this event, which is done.
+                        await hold.give_back()
             else:
                 await self._beside_others(delivery, event, context)
         finally:
-            await _give_back(leases, lease, beating)
+            await hold.give_back()
 
-    async def _beat(self, leases: Leases, lease: Lease) -> None:
-        while True:
-            await asyncio.sleep(self._beat_seconds)
-            try:
-                if not await leases.renew(lease):
-                    # Results are write-once, so the work goes on: whoever is second finds the first one's.
-                    log.warning("lease lost", lease=lease.name)
-                    return
-            except BlobsUnavailable:
-                log.warning("lease not renewed, will try again", lease=lease.name)
+    async def _put_aside(self, delivery: Delivery, event: Event, hold: Hold, life: str) -> None:
+        poison = Failure("poison", "Working on this ended our program several times.", "Poison", permanent=True)
+        hold.let_lapse()  # stopped before the letter is acknowledged, it must not be tried once more
+        outcome = await self._failures.failed(delivery.record, event, poison)
+        # Its offset may be committed only after the next event has ended this program.
+        hold.bury(life)
+        await hold.give_back()
+        self._finish(delivery, outcome)
 
     def _claim(self, delivery: Delivery, claim: bytes) -> bool:
         if claim in self._claims:
@@ -297,8 +300,7 @@ class Worker:
         self._outcomes[outcome] += 1
         if delivery.claim is not None:
             for twin in self._claims.pop(delivery.claim) or ():
-                if outcome == "retried" and self._number(twin) > self._number(delivery):
-                    # The retry itself, back before the broker had answered that it has it: nobody else carries it.
+                if self._outlives(twin, delivery, outcome):
                     self._again(twin)
                 else:
                     self._finish(twin, "duplicate")
@@ -306,6 +308,13 @@ class Worker:
             self._next_of(delivery.key)
         # Behind an unfinished one thousands may wait to be committed: keep their offsets, not their bytes.
         del delivery.record
+
+    def _outlives(self, twin: Delivery, delivery: Delivery, outcome: str) -> bool:
+        if outcome == "retried":
+            # The retry itself, back before the broker had answered that it has it: nobody else carries it.
+            return self._number(twin) > self._number(delivery)
+        # A dead letter that was put back, met by a copy of what it was before.
+        return outcome in {"dead", "duplicate"} and life_of(twin.record) != life_of(delivery.record)
 
     def _number(self, delivery: Delivery) -> int:
         return delivery_number(delivery.record, self.service)
@@ -324,19 +333,6 @@ class Worker:
             self._again(queue.popleft())
         else:
             del self._keys[key]
-
-
-async def _give_back(leases: Leases, lease: Lease, beating: asyncio.Task[None]) -> None:
-    """Let go of a lease; harmless the second time."""
-    await dismiss(beating)
-    await asyncio.shield(_release(leases, lease))
-
-
-async def _release(leases: Leases, lease: Lease) -> None:
-    try:
-        await leases.release(lease)
-    except BlobsUnavailable:
-        log.warning("lease not released, it will lapse", lease=lease.name)
 
 
 def _ignore(future: "asyncio.Future[Any]") -> None:

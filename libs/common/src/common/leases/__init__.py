@@ -9,13 +9,15 @@ class Lease:
     """A lease that is held.
 
     ``takeovers`` counts how often the work was taken over from a holder that fell silent; ``alone`` says that
-    the holder before was already running it alone.
+    the holder before was already running it alone; ``buried`` names the life of the work that was put
+    aside, if one was.
     """
 
     name: str
     token: str
     takeovers: int = 0
     alone: bool = False
+    buried: str | None = None
 
 
 class Leases(Protocol):
@@ -31,4 +33,12 @@ class Leases(Protocol):
 
     async def release(self, lease: Lease) -> None:
         """Give the lease up and forget its take-overs; harmless when it was lost."""
+        ...
+
+    async def bury(self, lease: Lease, life: str) -> None:
+        """Give the lease up and remember, for a day at least, that the work was put aside; harmless when it was lost.
+
+        Whoever takes the lease next finds ``life`` in its ``buried``, and no take-overs. ``life`` is at most 32 ASCII
+        characters.
+        """
         ...

@@ -3,6 +3,7 @@
 import hashlib
 import math
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Self
@@ -35,9 +36,9 @@ _LOST = frozenset({
 class AzureLeases:
     """Leases that Azure keeps, counts down and hands out; used as an asynchronous context manager.
 
-    The lease blob lies under ``.leases/`` in the blobs' container and exists only while work is under way: its
-    metadata says that it was held, how often it was taken over, and whether the work runs alone. One that is there,
-    held and no longer leased was left by a holder that fell silent.
+    The lease blob lies under ``.leases/`` in the blobs' container and exists while work is under way: its metadata
+    says that it was held, how often it was taken over, and whether the work runs alone. One that is there, held and no
+    longer leased was left by a holder that fell silent. One that is not held says what was put aside.
 
     Parameters
     ----------
@@ -88,9 +89,9 @@ class AzureLeases:
                     continue
                 before = _FREE if fresh else (await blob.get_blob_properties(lease=token)).metadata
                 takeovers = int(before["takeovers"]) + (before["held"] == "yes")
-                alone = before["alone"] == "yes"
-                await self._mark(blob, token, takeovers, alone=alone)
-                return Lease(name, token, takeovers, alone)
+                lease = Lease(name, token, takeovers, before["alone"] == "yes", before.get("buried"))
+                await self._mark(blob, lease)
+                return lease
 
     async def renew(self, lease: Lease, *, alone: bool = False) -> bool:
         """Heartbeat; False when the lease was lost. ``alone`` stays set until the lease is released."""
@@ -99,7 +100,7 @@ class AzureLeases:
             try:
                 await BlobLeaseClient(blob, lease.token).renew()
                 if alone:
-                    await self._mark(blob, lease.token, lease.takeovers, alone=True)
+                    await self._mark(blob, replace(lease, alone=True))
             except HttpResponseError as error:
                 if is_absent(error) or code_of(error) in _LOST | _HELD:
                     return False
@@ -115,13 +116,26 @@ class AzureLeases:
                 if not is_absent(error) and code_of(error) not in _LOST | _HELD:
                     raise
 
+    async def bury(self, lease: Lease, life: str) -> None:
+        """Give the lease up and remember that the work was put aside; harmless when it was lost."""
+        blob = self._blob(lease.name)
+        held = BlobLeaseClient(blob, lease.token)
+        with unavailable_on_azure_error():
+            try:
+                await held.renew()  # it may have lapsed, and Azure writes only under a lease that lives
+                await blob.set_blob_metadata(_FREE | {"buried": life}, lease=lease.token)
+                await held.release()
+            except HttpResponseError as error:
+                if not is_absent(error) and code_of(error) not in _LOST | _HELD:
+                    raise
+
     async def sweep(self, older_than: float = 86_400.0) -> int:
-        """Forget leases whose events never came back.
+        """Forget leases whose events never came back, and what was put aside.
 
         Parameters
         ----------
         older_than
-            Seconds since the work was last taken on; a lease that is alive is left alone.
+            Seconds since the work was last taken on or put aside; a lease that is alive is left alone.
 
         Returns
         -------
@@ -151,6 +165,8 @@ class AzureLeases:
             raise
         return True
 
-    async def _mark(self, blob: BlobClient, token: str, takeovers: int, *, alone: bool) -> None:
-        metadata = {"held": "yes", "takeovers": str(takeovers), "alone": "yes" if alone else "no"}
-        await blob.set_blob_metadata(metadata, lease=token)
+    async def _mark(self, blob: BlobClient, lease: Lease) -> None:
+        metadata = {"held": "yes", "takeovers": str(lease.takeovers), "alone": "yes" if lease.alone else "no"}
+        if lease.buried is not None:
+            metadata["buried"] = lease.buried
+        await blob.set_blob_metadata(metadata, lease=lease.token)

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ from common.leases import Lease
 
 _LOCK_SECONDS = 2.0
 _LOCK_PAUSE = 0.005
-_ENTRY_BYTES = 128
+_ENTRY_BYTES = 256
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class _Entry:
     token: str = ""
     takeovers: int = 0
     alone: bool = False
+    buried: str | None = None
 
 
 class FolderLeases:
@@ -62,13 +63,18 @@ class FolderLeases:
         with unavailable_on_oserror():
             await in_thread(self._release, lease)
 
+    async def bury(self, lease: Lease, life: str) -> None:
+        """Give the lease up and remember that the work was put aside; harmless when it was lost."""
+        with unavailable_on_oserror():
+            await in_thread(self._bury, lease, life)
+
     def sweep(self, older_than: float = 86_400.0) -> int:
-        """Forget leases whose holders died and whose events never came back; blocks.
+        """Forget leases whose holders died and whose events never came back, and what was put aside; blocks.
 
         Parameters
         ----------
         older_than
-            Seconds since the last heartbeat.
+            Seconds since the last heartbeat, or since it was put aside.
 
         Returns
         -------
@@ -93,16 +99,16 @@ class FolderLeases:
                 if age < -1.0:
                     os.utime(file)  # the clock was set back: a dead holder must still lapse one ttl from now
                 return None
-            taken = _Entry(uuid4().hex, entry.takeovers + bool(entry.token), entry.alone)
+            taken = replace(entry, token=uuid4().hex, takeovers=entry.takeovers + bool(entry.token))
             _store(file, taken)
-            return Lease(name, taken.token, taken.takeovers, taken.alone)
+            return Lease(name, taken.token, taken.takeovers, taken.alone, taken.buried)
 
     def _renew(self, lease: Lease, alone: bool) -> bool:
         with _locked(self._path(lease.name), create=False) as file:
             if file is None or (entry := _load(file)).token != lease.token:
                 return False
             if alone and not entry.alone:
-                _store(file, _Entry(entry.token, entry.takeovers, alone=True))
+                _store(file, replace(entry, alone=True))
             os.utime(file)
             return True
 
@@ -111,6 +117,11 @@ class FolderLeases:
         with _locked(path, create=False) as file:
             if file is not None and _load(file).token == lease.token:
                 path.unlink()
+
+    def _bury(self, lease: Lease, life: str) -> None:
+        with _locked(self._path(lease.name), create=False) as file:
+            if file is not None and _load(file).token == lease.token:
+                _store(file, _Entry(buried=life))
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{hashlib.sha256(name.encode()).hexdigest()[:40]}.lease"

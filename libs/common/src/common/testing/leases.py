@@ -14,6 +14,7 @@ class _Entry:
     token: str
     takeovers: int
     alone: bool
+    buried: str | None
     beat: float
 
 
@@ -42,13 +43,14 @@ class MemoryLeases:
         now = self._clock()
         found = self._entries.get(name)
         if found is None:
-            taken = _Entry(uuid4().hex, 0, alone=False, beat=now)
-        elif now - found.beat <= self._ttl:
+            taken = _Entry(uuid4().hex, 0, alone=False, buried=None, beat=now)
+        elif found.token and now - found.beat <= self._ttl:
             return None
         else:
-            taken = _Entry(uuid4().hex, found.takeovers + 1, found.alone, now)
+            takeovers = found.takeovers + bool(found.token)
+            taken = replace(found, token=uuid4().hex, takeovers=takeovers, beat=now)
         self._entries[name] = taken
-        return Lease(name, taken.token, taken.takeovers, taken.alone)
+        return Lease(name, taken.token, taken.takeovers, taken.alone, taken.buried)
 
     async def renew(self, lease: Lease, *, alone: bool = False) -> bool:
         """Heartbeat; False when the lease was lost."""
@@ -65,6 +67,13 @@ class MemoryLeases:
         found = self._entries.get(lease.name)
         if found is not None and found.token == lease.token:
             del self._entries[lease.name]
+
+    async def bury(self, lease: Lease, life: str) -> None:
+        """Give the lease up and remember that the work was put aside; harmless when it was lost."""
+        self._up()
+        found = self._entries.get(lease.name)
+        if found is not None and found.token == lease.token:
+            self._entries[lease.name] = _Entry("", 0, alone=False, buried=life, beat=self._clock())
 
     def _up(self) -> None:
         if self.down:
