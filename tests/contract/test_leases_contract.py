@@ -55,7 +55,7 @@ async def lapsed(store: Store, name: str) -> Lease:
 
 async def test_one_holder(store: Store) -> None:
     lease = await taken(store.leases, "a")
-    assert (lease.name, lease.takeovers, lease.alone) == ("a", 0, False)
+    assert (lease.name, lease.takeovers, lease.alone) == ("a", 0, 0)
     assert await store.leases.acquire("a") is None
     assert (await taken(store.leases, "b")).takeovers == 0
 
@@ -67,7 +67,7 @@ async def test_released_is_free_and_forgotten(store: Store) -> None:
     await store.leases.release(lease)
     assert await store.leases.renew(lease) is False
     again = await taken(store.leases, "a")
-    assert (again.takeovers, again.alone) == (0, False)
+    assert (again.takeovers, again.alone) == (0, 0)
     await store.leases.release(lease)
     assert await store.leases.acquire("a") is None, "a lost lease releases nobody else's"
     assert await store.leases.renew(lease, alone=True) is False
@@ -81,14 +81,14 @@ async def test_what_was_put_aside_is_free_and_remembered(store: Store) -> None:
     await store.leases.bury(lease, "0")
     assert await store.leases.renew(lease, alone=True) is False
     again = await taken(store.leases, "a")
-    assert (again.takeovers, again.alone, again.buried) == (0, False, "0"), "at once, and as at the beginning"
+    assert (again.takeovers, again.alone, again.buried) == (0, 0, "0"), "at once, and as at the beginning"
     await store.leases.bury(lease, "late")
     await store.leases.release(lease)
     assert await store.leases.acquire("a") is None, "a lost lease buries and releases nobody else's"
     assert await store.leases.renew(again, alone=True), "other marks keep what was put aside"
     await store.leases.bury(again, "0123456789abcdef" * 2)
     third = await taken(store.leases, "a")
-    assert (third.takeovers, third.alone, third.buried) == (0, False, "0123456789abcdef" * 2)
+    assert (third.takeovers, third.alone, third.buried) == (0, 0, "0123456789abcdef" * 2)
     await store.leases.release(third)
     assert (await taken(store.leases, "a")).buried is None, "a life that ended well is not put aside"
 
@@ -125,12 +125,12 @@ async def beats_keep_it(store: Store, name: str) -> None:
 async def silence_loses_it_and_is_counted(store: Store, name: str) -> None:
     first = await taken(store.leases, name)
     second = await lapsed(store, name)
-    assert (second.takeovers, second.alone) == (1, False)
+    assert (second.takeovers, second.alone) == (1, 0)
     assert await store.leases.renew(first) is False
     await store.leases.release(first)
     assert await store.leases.renew(second), "a lost lease releases nobody else's"
     third = await lapsed(store, name)
-    assert (third.takeovers, third.alone) == (2, False)
+    assert (third.takeovers, third.alone) == (2, 0)
     await store.leases.release(third)
     assert (await taken(store.leases, name)).takeovers == 0
 
@@ -140,12 +140,12 @@ async def the_mark_of_running_alone_outlives_its_holders(store: Store, name: str
     assert await store.leases.renew(first, alone=True)
     assert await store.leases.renew(first), "a plain beat keeps the mark"
     second = await lapsed(store, name)
-    assert (second.takeovers, second.alone) == (1, True)
+    assert (second.takeovers, second.alone) == (1, 1)
     assert await store.leases.renew(first, alone=True) is False
     third = await lapsed(store, name)
-    assert (third.takeovers, third.alone) == (2, True), "the mark stays until the work is released"
+    assert (third.takeovers, third.alone) == (2, 1), "the mark stays until the work is released"
     await store.leases.release(third)
-    assert (await taken(store.leases, name)).alone is False
+    assert (await taken(store.leases, name)).alone == 0
 
 
 async def a_late_beat_keeps_what_nobody_took(store: Store, name: str) -> None:
@@ -161,4 +161,4 @@ async def what_was_put_aside_outlives_its_holders_and_may_be_said_late(store: St
     await store.leases.bury(lease, "0")
     assert (await taken(store.leases, name)).buried == "0"
     second = await lapsed(store, name)
-    assert (second.takeovers, second.alone, second.buried) == (1, False, "0")
+    assert (second.takeovers, second.alone, second.buried) == (1, 0, "0")

@@ -211,7 +211,7 @@ async def test_an_event_that_kills_its_process_is_put_aside_and_its_neighbours_a
     finally:
         supervising.cancel()
     deaths = workers.count("died")[str(poison.id)]
-    assert 3 <= deaths <= 6
+    assert deaths == 4
     (dead,) = await records(bus_kafka, f"{TOPIC}.dead")
     assert dict(dead.headers)["x-error-code"] == b"poison"
     (failed,) = await records(bus_kafka, "stage.failed")

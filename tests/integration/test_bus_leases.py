@@ -156,14 +156,40 @@ async def test_an_event_taken_over_twice_runs_alone(bus_kafka: str) -> None:
     assert len(await records(bus_kafka, "segment.transcribed")) == 41
 
 
-async def test_an_event_whose_process_died_with_it_alone_is_dead(bus_kafka: str) -> None:
+async def die_alone(leases: MemoryLeases, clock: Clock, event: Event, *, times: int) -> None:
+    """Have so many holders of an event's lease fall silent, each while it ran alone."""
+    for _ in range(times):
+        lease = await leases.acquire(str(event.id))
+        assert lease is not None
+        assert await leases.renew(lease, alone=True)
+        clock.now += 31
+
+
+async def test_an_event_that_may_have_been_killed_from_outside_runs_alone_once_more(bus_kafka: str) -> None:
+    clock = Clock()
+    leases = MemoryLeases(30.0, clock=clock)
+    framed, ran = segment("framed"), list[str]()
+    for _ in range(5):
+        assert await leases.acquire(str(framed.id)) is not None
+        clock.now += 31
+    await die_alone(leases, clock, framed, times=1)
+
+    async def handler(event: SegmentReady, _: Context) -> list[Event]:
+        ran.append(event.audio.name)
+        return [transcribed(event)]
+
+    async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, leased=True), leases=leases):
+        await publish(bus_kafka, [framed])
+        await committed(bus_kafka)
+    assert ran == ["framed"]
+    assert not await records(bus_kafka, f"{TOPIC}.dead")
+
+
+async def test_an_event_whose_process_died_with_it_alone_again_is_dead(bus_kafka: str) -> None:
     clock = Clock()
     leases = MemoryLeases(30.0, clock=clock)
     poison, ran = segment("poison"), list[str]()
-    lease = await leases.acquire(str(poison.id))
-    assert lease is not None
-    assert await leases.renew(lease, alone=True)
-    clock.now += 31
+    await die_alone(leases, clock, poison, times=2)
 
     async def handler(event: SegmentReady, _: Context) -> list[Event]:
         ran.append(event.audio.name)
@@ -191,10 +217,7 @@ async def test_an_event_whose_process_died_with_it_alone_is_dead(bus_kafka: str)
 async def test_solitude_waits_for_who_runs_before_poison_is_put_aside(bus_kafka: str) -> None:
     clock, go, started = Clock(), asyncio.Event(), asyncio.Event()
     leases, poison = CountedLeases(30.0, clock=clock), segment("poison")
-    lease = await leases.acquire(str(poison.id))
-    assert lease is not None
-    assert await leases.renew(lease, alone=True)
-    clock.now += 31
+    await die_alone(leases, clock, poison, times=2)
 
     async def handler(_: SegmentReady, __: Context) -> list[Event]:
         started.set()
@@ -206,7 +229,7 @@ async def test_solitude_waits_for_who_runs_before_poison_is_put_aside(bus_kafka:
         await publish(bus_kafka, [segment("long")])
         await asyncio.wait_for(started.wait(), 30)
         await publish(bus_kafka, [poison])
-        await until(lambda: leases.taken[str(poison.id)] == 2)
+        await until(lambda: leases.taken[str(poison.id)] == 3)
         await asyncio.sleep(0.5)
         assert not await records(bus_kafka, f"{TOPIC}.dead"), "who runs may end this process before the lease knows"
         go.set()

@@ -145,7 +145,7 @@ asyncio.run(main())
         while lease is None and time.monotonic() < deadline:
             lease = await leases.acquire("a")
         assert lease is not None
-        assert (lease.takeovers, lease.alone) == (1, True), "what the holder said of itself outlives it"
+        assert (lease.takeovers, lease.alone) == (1, 1), "what the holder said of itself outlives it"
         holder.send_signal(signal.SIGCONT)
         holder.stdin.write("\n")
         holder.stdin.flush()

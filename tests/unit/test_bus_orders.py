@@ -46,7 +46,7 @@ def test_a_stop_that_runs_out_of_time_while_a_lease_is_given_back_still_commits(
         assert there.runs[event] == 1
 
 
-def test_several_events_that_kill_their_process_kill_three_each_although_none_is_committed_before_the_next() -> None:
+def test_several_events_that_kill_their_process_kill_four_each_although_none_is_committed_before_the_next() -> None:
     with world(1, 2) as there:
         there.kafka.commit_troubles = ["refused"] * 10_000
         there.start()
@@ -55,7 +55,8 @@ def test_several_events_that_kill_their_process_kill_three_each_although_none_is
         innocent = append(there, [], 3)
         there.loop.advance(600)
         assert not any(there.kafka.committed.values())
-        assert [there.runs[killer] for killer in killers] == [3, 3, 3]
+        ended = [there.runs[killer] for killer in killers]
+        assert all(2 <= runs <= 4 for runs in ended), "two alone, and at most two beside others"
         assert [there.letters(killer) for killer in killers] == [1, 1, 1]
         assert there.runs[innocent] >= 1
         assert not there.letters(innocent)
@@ -63,22 +64,22 @@ def test_several_events_that_kill_their_process_kill_three_each_although_none_is
             there.crash(process)
         there.start()
         there.loop.advance(TTL * 3)
-        assert [there.runs[killer] for killer in killers] == [3, 3, 3], "what was put aside stays aside"
+        assert [there.runs[killer] for killer in killers] == ended, "what was put aside stays aside"
         assert [there.letters(killer) for killer in killers] == [1, 1, 1]
 
 
-def test_a_letter_that_is_put_back_has_three_lives_again() -> None:
+def test_a_letter_that_is_put_back_has_four_lives_again() -> None:
     with world(1, 2) as there:
         killer = publish(there, [(0.0, "kills")] * 20)
         there.loop.advance(120)
-        assert (there.runs[killer], there.letters(killer)) == (3, 1)
+        assert (there.runs[killer], there.letters(killer)) == (4, 1)
         append(there, [(0.0, "kills")] * 20, 0, ("x-replay", b"one"))
         there.loop.advance(120)
-        assert (there.runs[killer], there.letters(killer)) == (6, 2)
+        assert (there.runs[killer], there.letters(killer)) == (8, 2)
         there.scripts[killer] = []
         append(there, [], 0, ("x-replay", b"two"))
         there.loop.advance(120)
-        assert (there.runs[killer], there.letters(killer)) == (7, 2)
+        assert (there.runs[killer], there.letters(killer)) == (9, 2)
 
 
 def test_a_letter_that_is_put_back_keeps_its_life_through_a_retry() -> None:

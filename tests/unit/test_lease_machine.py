@@ -65,7 +65,7 @@ class LeaseMachine(RuleBasedStateMachine):
         assert got is not None, "nobody holds it"
         expected: tuple[int, bool, str | None] = (0, False, None)
         if held is not None:
-            expected = (0, False, held.buried) if held.free else (held.lease.takeovers + 1, held.alone, held.buried)
+            expected = (0, 0, held.buried) if held.free else (held.lease.takeovers + 1, held.alone, held.buried)
         assert (got.name, got.takeovers, got.alone, got.buried) == (name, *expected)
         assert got.token not in {lease.token for lease in self.ever}
         self.model[name] = Held(got, self.time)
@@ -79,7 +79,7 @@ class LeaseMachine(RuleBasedStateMachine):
         mine = held is not None
         assert self.loop.run_until_complete(self.leases.renew(lease, alone=alone)) is mine
         if held is not None:
-            held.beat, held.alone = self.time, held.alone or alone
+            held.beat, held.alone = self.time, lease.alone + 1 if alone else held.alone
 
     @precondition(lambda self: self.ever)
     @rule(data=st.data())

@@ -31,7 +31,13 @@ log = structlog.get_logger(__name__)
 PARK_SECONDS = 1.0
 """How long an event whose lease is held elsewhere waits, off the work slots, before it is looked at again."""
 _PROGRESS_SECONDS = 1.0
-_POISON_TAKEOVERS = 2
+_SUSPECT = 2
+"""Processes that ended under an event, after which it runs alone."""
+_POISON = 2
+"""Processes that ended while it ran alone, after which it is put aside.
+
+One such end proves little where processes are killed from outside all the time.
+"""
 
 
 class Delivery(Taken):
@@ -246,12 +252,12 @@ class Worker:
                 log.info("was put aside before", type=event.type, job_id=str(event.job_id))
                 hold.bury(life)
                 self._finish(delivery, "duplicate")
-            elif lease.alone or lease.takeovers >= _POISON_TAKEOVERS:
+            elif lease.takeovers >= _SUSPECT:
                 # Whatever ends this program meanwhile, it is no other event.
                 async with self._solitude.alone():
                     if not await hold.mark_alone():
                         self._park(delivery)
-                    elif lease.alone:
+                    elif lease.alone >= _POISON:
                         await self._put_aside(delivery, event, hold, life)
                     else:
                         await self._attempt(delivery, event, context)

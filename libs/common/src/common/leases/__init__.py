@@ -8,15 +8,14 @@ from typing import Protocol
 class Lease:
     """A lease that is held.
 
-    ``takeovers`` counts how often the work was taken over from a holder that fell silent; ``alone`` says that
-    the holder before was already running it alone; ``buried`` names the life of the work that was put
-    aside, if one was.
+    ``takeovers`` counts how often the work was taken over from a holder that fell silent; ``alone`` how
+    many of those holders were running it alone; ``buried`` names the life of the work that was put aside, if one was.
     """
 
     name: str
     token: str
     takeovers: int = 0
-    alone: bool = False
+    alone: int = 0
     buried: str | None = None
 
 
@@ -28,7 +27,7 @@ class Leases(Protocol):
         ...
 
     async def renew(self, lease: Lease, *, alone: bool = False) -> bool:
-        """Heartbeat; False when the lease was lost. ``alone`` marks that the work now runs alone, before it starts."""
+        """Heartbeat; False when the lease was lost. ``alone`` counts that the work now runs alone, before it starts."""
         ...
 
     async def release(self, lease: Lease) -> None:

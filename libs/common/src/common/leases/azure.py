@@ -20,7 +20,7 @@ SHORTEST, LONGEST = 15, 60
 """Seconds that Azure allows a lease to live."""
 
 _PREFIX = ".leases/"
-_FREE = {"held": "no", "takeovers": "0", "alone": "no"}
+_FREE = {"held": "no", "takeovers": "0", "alone": "0"}
 _HELD = frozenset({"LeaseAlreadyPresent", "LeaseIdMissing"})
 _LOST = frozenset({
     "LeaseIdMismatchWithLeaseOperation",
@@ -37,7 +37,7 @@ class AzureLeases:
     """Leases that Azure keeps, counts down and hands out; used as an asynchronous context manager.
 
     The lease blob lies under ``.leases/`` in the blobs' container and exists while work is under way: its metadata
-    says that it was held, how often it was taken over, and whether the work runs alone. One that is there, held and no
+    says that it was held, how often it was taken over, and how often it ran alone. One that is there, held and no
     longer leased was left by a holder that fell silent. One that is not held says what was put aside.
 
     Parameters
@@ -89,18 +89,18 @@ class AzureLeases:
                     continue
                 before = _FREE if fresh else (await blob.get_blob_properties(lease=token)).metadata
                 takeovers = int(before["takeovers"]) + (before["held"] == "yes")
-                lease = Lease(name, token, takeovers, before["alone"] == "yes", before.get("buried"))
+                lease = Lease(name, token, takeovers, int(before["alone"]), before.get("buried"))
                 await self._mark(blob, lease)
                 return lease
 
     async def renew(self, lease: Lease, *, alone: bool = False) -> bool:
-        """Heartbeat; False when the lease was lost. ``alone`` stays set until the lease is released."""
+        """Heartbeat; False when the lease was lost. ``alone`` counts until the lease is released."""
         blob = self._blob(lease.name)
         with unavailable_on_azure_error():
             try:
                 await BlobLeaseClient(blob, lease.token).renew()
                 if alone:
-                    await self._mark(blob, replace(lease, alone=True))
+                    await self._mark(blob, replace(lease, alone=lease.alone + 1))
             except HttpResponseError as error:
                 if is_absent(error) or code_of(error) in _LOST | _HELD:
                     return False
@@ -166,7 +166,7 @@ class AzureLeases:
         return True
 
     async def _mark(self, blob: BlobClient, lease: Lease) -> None:
-        metadata = {"held": "yes", "takeovers": str(lease.takeovers), "alone": "yes" if lease.alone else "no"}
+        metadata = {"held": "yes", "takeovers": str(lease.takeovers), "alone": str(lease.alone)}
         if lease.buried is not None:
             metadata["buried"] = lease.buried
         await blob.set_blob_metadata(metadata, lease=lease.token)

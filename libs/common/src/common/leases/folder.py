@@ -24,7 +24,7 @@ _ENTRY_BYTES = 256
 class _Entry:
     token: str = ""
     takeovers: int = 0
-    alone: bool = False
+    alone: int = 0
     buried: str | None = None
 
 
@@ -54,7 +54,7 @@ class FolderLeases:
             return await in_thread(self._acquire, name)
 
     async def renew(self, lease: Lease, *, alone: bool = False) -> bool:
-        """Heartbeat; False when the lease was lost. ``alone`` stays set until the lease is released."""
+        """Heartbeat; False when the lease was lost. ``alone`` counts until the lease is released."""
         with unavailable_on_oserror():
             return await in_thread(self._renew, lease, alone)
 
@@ -107,8 +107,8 @@ class FolderLeases:
         with _locked(self._path(lease.name), create=False) as file:
             if file is None or (entry := _load(file)).token != lease.token:
                 return False
-            if alone and not entry.alone:
-                _store(file, replace(entry, alone=True))
+            if alone and entry.alone == lease.alone:
+                _store(file, replace(entry, alone=lease.alone + 1))
             os.utime(file)
             return True
 

@@ -13,7 +13,7 @@ from common.leases import Lease
 class _Entry:
     token: str
     takeovers: int
-    alone: bool
+    alone: int
     buried: str | None
     beat: float
 
@@ -43,7 +43,7 @@ class MemoryLeases:
         now = self._clock()
         found = self._entries.get(name)
         if found is None:
-            taken = _Entry(uuid4().hex, 0, alone=False, buried=None, beat=now)
+            taken = _Entry(uuid4().hex, 0, alone=0, buried=None, beat=now)
         elif found.token and now - found.beat <= self._ttl:
             return None
         else:
@@ -58,7 +58,7 @@ class MemoryLeases:
         found = self._entries.get(lease.name)
         if found is None or found.token != lease.token:
             return False
-        self._entries[lease.name] = replace(found, beat=self._clock(), alone=found.alone or alone)
+        self._entries[lease.name] = replace(found, beat=self._clock(), alone=lease.alone + 1 if alone else found.alone)
         return True
 
     async def release(self, lease: Lease) -> None:
@@ -73,7 +73,7 @@ class MemoryLeases:
         self._up()
         found = self._entries.get(lease.name)
         if found is not None and found.token == lease.token:
-            self._entries[lease.name] = _Entry("", 0, alone=False, buried=life, beat=self._clock())
+            self._entries[lease.name] = _Entry("", 0, alone=0, buried=life, beat=self._clock())
 
     def _up(self) -> None:
         if self.down:
