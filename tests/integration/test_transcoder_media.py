@@ -4,6 +4,7 @@ import asyncio
 import re
 import shutil
 import signal
+import wave
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,6 +55,25 @@ async def refusal(room: Room, data: bytes) -> Permanent:
     assert not workers()
     assert "/" not in caught.value.message
     return caught.value
+
+
+@pytest.mark.parametrize(("codec", "rate"), [("dts", "1411200"), ("ac3", "192000"), ("ac3", "640000")])
+async def test_a_codec_that_a_wav_passes_for_samples_is_decoded(
+    tmp_path: Path, folder: Path, codec: str, rate: str
+) -> None:
+    """As on DTS CDs: played as samples it would be noise, louder than any speech."""
+    raw, wav = folder / f"raw.{codec}", folder / "disguised.wav"
+    spoken = ("-i", media.SAMPLES / "monologue.wav", "-ar", "48000" if codec == "ac3" else "44100", "-ac", "2")
+    media.make(*spoken, "-c:a", "dca" if codec == "dts" else codec, "-strict", "-2", "-b:a", rate, raw)
+    with wave.open(str(wav), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(48_000 if codec == "ac3" else 44_100)
+        file.writeframes(raw.read_bytes())
+    here = await room(tmp_path)
+    (segment,) = await here.transcode_file(wav, max_seconds=None)
+    assert (await here.manifest(segment.job_id)).media["codec"] == codec
+    assert segment.end == pytest.approx(17.245, abs=0.2)
 
 
 @pytest.mark.parametrize("name", ["monologue.wav", "dialogue.wav", "video.mp4"])

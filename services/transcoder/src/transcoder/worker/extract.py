@@ -1,5 +1,6 @@
 """Decodes the first audio track of an open file with FFmpeg's libraries, under lists of what may be run at all."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
@@ -14,7 +15,7 @@ from av.stream import Discard
 from transcoder.ports import RATE, SAMPLE_BYTES
 from transcoder.worker.allowed import CODECS, CONTAINERS
 from transcoder.worker.remarks import Remarks
-from transcoder.worker.resample import Resampler
+from transcoder.worker.resample import Resampler, resampler_for
 from transcoder.worker.timeline import Timeline
 from transcoder.worker.wire import Described, Findings
 
@@ -29,6 +30,13 @@ _OPTIONS = {
     "probesize": "5000000",
     "analyzeduration": "10000000",
 }
+
+_WAVES = {b"RIFF", b"RF64", b"BW64"}
+
+_WAVE_OPTIONS = {"max_probe_packets": "2"}
+"""How much of a WAV's samples is searched for DTS or AC-3 that passes for samples. The libraries search four packets,
+which on 16 bits at 44.1 kHz costs 23 ms, twice what it takes to decode ten seconds; two cost 1.5 ms and find the same.
+"""
 
 
 class Extraction:
@@ -51,7 +59,7 @@ class Extraction:
     def run(self, describe: Callable[[Described], None], give: Callable[[memoryview], None]) -> None:
         """Decode to the end: ``describe`` is called once there is an audio track, ``give`` with each chunk."""
         with self._remarks.listening(), self._forgiving():
-            options = {**_OPTIONS, "fd": str(self._source)}
+            options = {**_OPTIONS, "fd": str(self._source), **(_WAVE_OPTIONS if _is_wave(self._source) else {})}
             with av.open("fd:", container_options=options, metadata_errors="replace") as container:
                 if not container.streams.audio:
                     self.findings.causes.add("silent film")
@@ -96,14 +104,14 @@ class Extraction:
                 if resampler is not None:
                     yield from self._finished(resampler)
                 resampler = None
-            resampler = resampler or Resampler(frame)
+            resampler = resampler or resampler_for(frame)
             if silence := timeline.gap(frame.pts, frame.samples):
                 yield from resampler.feed_silence(silence)
             try:
                 yield from resampler.feed(frame)
             except ArgumentError:
                 yield from self._finished(resampler)
-                resampler = Resampler(frame)
+                resampler = resampler_for(frame)
                 yield from resampler.feed(frame)
         if resampler is not None:
             yield from self._finished(resampler)
@@ -144,6 +152,11 @@ class Extraction:
             self.findings.causes.add("resources")
         else:
             self.findings.broken = True
+
+
+def _is_wave(source: int) -> bool:
+    head = os.pread(source, 12, 0)
+    return head[:4] in _WAVES and head[8:] == b"WAVE"
 
 
 def _timeline(container: InputContainer, stream: AudioStream, frame: AudioFrame) -> Timeline:

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
+from typing import NamedTuple, Self
 
 import av
 from av import AudioFrame
@@ -52,20 +53,33 @@ class Loudness:
         return self._peak if self._samples else None
 
 
+class Form(NamedTuple):
+    """What the frames of a stream have in common: samples a second, and the libraries' names of format and layout."""
+
+    rate: int
+    samples: str
+    layout: str
+
+    @classmethod
+    def of(cls, frame: AudioFrame) -> Self:
+        """The form of a frame."""
+        return cls(frame.sample_rate, frame.format.name, frame.layout.name)
+
+
 class Resampler:
     """One chain of filters for frames of one form; a file that changes its form in mid-stream needs another."""
 
-    def __init__(self, frame: AudioFrame) -> None:
-        self._form = frame.sample_rate, frame.format.name, frame.layout.name
+    def __init__(self, form: Form) -> None:
+        self._form = form
         self._position = 0
         self._due = 0
         self._graph = Graph()
         self._graph.threads = 1
         self._source = self._graph.add_abuffer(
-            sample_rate=frame.sample_rate,
-            format=frame.format.name,
-            layout=frame.layout.name,
-            time_base=Fraction(1, frame.sample_rate),
+            sample_rate=form.rate,
+            format=form.samples,
+            layout=form.layout,
+            time_base=Fraction(1, form.rate),
         )
         self._sink = self._graph.add("abuffersink")
         self._graph.link_nodes(
@@ -90,7 +104,7 @@ class Resampler:
         self._position += frame.samples
         if self._position < self._due:
             return ()
-        self._due = self._position + self._form[0]
+        self._due = self._position + self._form.rate
         return self._chunks()
 
     def feed_silence(self, samples: int) -> Iterator[memoryview]:
@@ -121,3 +135,18 @@ class Resampler:
                 return
             assert isinstance(chunk, AudioFrame)  # noqa: S101 - the sink is one of audio
             yield memoryview(chunk.planes[0])[: chunk.samples * SAMPLE_BYTES]
+
+
+_prepared: dict[Form, Resampler] = {}
+
+
+def prepare(forms: Iterable[Form]) -> None:
+    """Make chains that are used once each, by whoever asks first; a process that is forked has all of them anew."""
+    for form in forms:
+        _prepared[form] = Resampler(form)
+
+
+def resampler_for(frame: AudioFrame) -> Resampler:
+    """A chain that has had no frame yet, for those like this one."""
+    form = Form.of(frame)
+    return _prepared.pop(form, None) or Resampler(form)

@@ -5,6 +5,7 @@ import errno
 import fcntl
 import platform
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 from transcoder.worker import kernel
 
@@ -54,11 +55,17 @@ def allow_only_computing() -> None:
     OSError
         When the system has no seccomp, or its machine is not among those known here.
     """
+    kernel.filter_system_calls(program())
+
+
+@cache
+def program() -> ctypes.Structure:
+    """Make the filter, once; see `allow_only_computing` for what it raises."""
     if platform.machine() not in _MACHINES:
         raise OSError(errno.ENOSYS, "system calls of this machine are not known", platform.machine())
     instructions = list(_instructions(*_MACHINES[platform.machine()]))
     array = (_Instruction * len(instructions))(*instructions)
-    kernel.filter_system_calls(_Program(len(instructions), array))
+    return _Program(len(instructions), array)
 
 
 def _instructions(column: int, architecture: int) -> Iterator[_Instruction]:

@@ -3,12 +3,15 @@
 import importlib
 import tempfile
 import wave
+from contextlib import suppress
 
 from av import FFmpegError
 from av.codec.context import CodecContext
 
 from transcoder.ports import RATE, SAMPLE_BYTES
 from transcoder.worker.extract import Extraction
+from transcoder.worker.resample import Form, prepare
+from transcoder.worker.seccomp import program
 
 _IMPORTED_LATE = (
     "av.audio.stream", "av.subtitles.stream", "av.video.stream",
@@ -18,11 +21,21 @@ _IMPORTED_LATE = (
 
 _COMMON = ("mp3float", "aac", "opus", "flac", "vorbis", "alac", "wmav2")
 
+_FORMS = [
+    Form(rate, samples, layout)
+    for rate in (44_100, 48_000)
+    for samples in ("fltp", "s16")
+    for layout in ("mono", "stereo")
+] + [Form(16_000, "s16", "mono")]
+"""What most files decode to; a chain for frames of another form is made when the first comes."""
+
 
 def warm_up() -> None:
-    """Import everything, and decode a second of silence of our own making."""
+    """Import everything, decode a second of silence of our own making, and make the common chains of filters."""
     for name in _IMPORTED_LATE:
         importlib.import_module(name)
+    with suppress(OSError):  # then each worker finds the same, and names the layer as missing
+        program()
     for codec in _COMMON:
         try:
             CodecContext.create(codec, "r").open()
@@ -36,3 +49,4 @@ def warm_up() -> None:
             silence.writeframes(bytes(3 * RATE * 2 * SAMPLE_BYTES))
         file.seek(0)
         Extraction(file.fileno(), 10.0).run(lambda _: None, lambda _: None)
+    prepare(_FORMS)

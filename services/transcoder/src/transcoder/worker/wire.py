@@ -3,7 +3,7 @@
 import json
 import os
 import struct
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 HEADER = struct.Struct("<cI")
 """Before each message: its kind and how many bytes follow."""
@@ -53,7 +53,7 @@ class Findings:
 def tell(pipe: int, said: Ready | Described | Findings) -> None:
     """Write one message of words."""
     kind = READY if isinstance(said, Ready) else MEDIA if isinstance(said, Described) else END
-    payload = json.dumps(asdict(said), default=sorted).encode()
+    payload = json.dumps(vars(said), default=sorted).encode()
     send(pipe, kind, payload)
 
 

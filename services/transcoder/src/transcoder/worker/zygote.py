@@ -3,6 +3,7 @@
 import array
 import gc
 import os
+import resource
 import selectors
 import signal
 import socket
@@ -14,7 +15,8 @@ from transcoder.worker.sandbox import leave_files, leave_network
 from transcoder.worker.warm import warm_up
 
 STATUS = struct.Struct("<i")
-"""The one message on a leash: a child's exit status, negative for the signal that ended it."""
+"""The one message on a leash: a child's exit status, negative for the signal that ended it. A leash that ends without
+it says that there was no child."""
 
 FORK = b"f"
 """The one order: sent with three descriptors, the file, the pipe for what comes of it, and the leash."""
@@ -78,7 +80,13 @@ class Zygote:
         return bool(order)
 
     def _fork(self, source: int, pipe: int, leash: socket.socket) -> None:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:  # too many processes, or too little memory, just now: this file can come again
+            os.close(source)
+            os.close(pipe)
+            leash.close()
+            return
         if pid == 0:
             status = _FAILED
             try:
@@ -100,12 +108,18 @@ class Zygote:
 
     def _reap(self) -> None:
         while self._children:
-            pid, status = os.waitpid(-1, os.WNOHANG)
+            pid, status, used = os.wait4(-1, os.WNOHANG)
             if pid == 0:
                 return
             leash = self._children.pop(pid)
             with suppress(KeyError):
                 self._selector.unregister(leash)
             with suppress(OSError):
-                leash.send(STATUS.pack(os.waitstatus_to_exitcode(status)))
+                leash.send(STATUS.pack(self._ended(os.waitstatus_to_exitcode(status), used)))
             leash.close()
+
+    def _ended(self, status: int, used: resource.struct_rusage) -> int:
+        """The exit status to tell: who shut its ears to `SIGXCPU` was killed for its computing time all the same."""
+        spent = used.ru_utime + used.ru_stime
+        beyond = status == -signal.SIGKILL and spent >= self._order.limits.cpu_seconds
+        return -signal.SIGXCPU if beyond else status
