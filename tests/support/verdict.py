@@ -146,7 +146,7 @@ def _one_set(row: "Job", segments: Mapping[int, Collection[str]], spoken: bool) 
 
 
 def _reordered(history: "History") -> list[str]:
-    """Jobs of which a step lies on its topic before the first of what it follows from."""
+    """Which step of which job lies on its topic before the first of what it follows from."""
     first: dict[str, dict[type[Event], float]] = defaultdict(dict)
     for logged in history.log:
         step = next((step for step in STEPS if isinstance(logged.event, step)), None)
@@ -154,8 +154,11 @@ def _reordered(history: "History") -> list[str]:
             first[str(logged.event.job_id)].setdefault(step, logged.at)
     found = []
     for job, steps in first.items():
-        times = [steps[step] for step in STEPS if step in steps]
+        had = [step for step in STEPS if step in steps]
         # The order of the log's clock, which every producer here shares, is to the millisecond.
-        if any(after < before for before, after in pairwise(times)):
-            found.append(job)
+        found += [
+            f"{job}: {after.__name__} before {before.__name__}"
+            for before, after in pairwise(had)
+            if steps[after] < steps[before]
+        ]
     return sorted(found)

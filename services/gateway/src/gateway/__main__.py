@@ -27,6 +27,7 @@ from gateway.app import application
 from gateway.auth import Operator
 from gateway.broker import Broker
 from gateway.health import HealthApi
+from gateway.heap import keep_freed
 from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
@@ -156,6 +157,7 @@ async def main() -> int:
     try:
         settings = GatewaySettings()
         configure("gateway", settings.log_level)
+        keep_freed()
         async with gateway(settings) as url:
             log.info("serving", url=url)
             await stop.wait()
