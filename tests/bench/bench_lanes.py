@@ -27,9 +27,10 @@ from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
 from support.history import rows
 from support.paid_platform import paid_platform
-from support.running import Running, until
+from support.running import Running
 from support.tones import recording
 from support.transcribing import transcribe
+from support.waiting import until
 
 OWNER = "operator"
 LATENCY = 1.0

@@ -15,8 +15,9 @@ from pathlib import Path
 from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
 from support.paid_platform import paid_platform
-from support.running import Running, until
+from support.running import Running
 from support.transcribing import tones, transcribe_all
+from support.waiting import until
 
 LATENCY = 0.2
 SEGMENT = 20.0

@@ -26,9 +26,10 @@ from scribewire_local.settings import LocalSettings
 from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
 from support.media import SAMPLES, make
-from support.running import Running, running, until
+from support.running import Running, running
 from support.thread_loop import ThreadLoop
 from support.transcribing import tones
+from support.waiting import until
 
 LATENCY = 0.4
 PAID = {"SCRIBEWIRE_SEGMENT_SECONDS": "20", "SCRIBEWIRE_CONCURRENCY": "6"}

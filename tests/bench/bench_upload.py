@@ -35,7 +35,7 @@ from support.bench import Result, arguments, result, told
 from support.gateway import KEY, prepare
 from support.gateway_process import gateway_process
 from support.platform import running_kafka, running_postgres
-from support.running import until
+from support.waiting import until
 
 MIB = 1024 * 1024
 BLOCK = os.urandom(MIB)

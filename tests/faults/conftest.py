@@ -16,10 +16,10 @@ from support.platform import running_kafka, running_postgres
 from support.promises import FULL
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
-from support.running import until
 from support.thread_loop import ThreadLoop
 from support.trial import Trial
 from support.verdict import ENDED
+from support.waiting import until
 
 SETTINGS = {"SCRIBEWIRE_SEGMENT_SECONDS": "1.5"}
 SMALL = {"SCRIBEWIRE_LEASE_TTL": "6"}

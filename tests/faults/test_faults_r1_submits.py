@@ -4,8 +4,8 @@ import random
 import time
 
 from support.promises import FULL, SEED, scenario
-from support.running import until
 from support.trial import Trial
+from support.waiting import until
 
 JOBS = 2_000 if FULL else 100
 KILLS = 40 if FULL else 5

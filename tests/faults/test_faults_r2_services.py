@@ -6,8 +6,8 @@ from collections import Counter
 
 from scribewire_local.parts import SERVICES
 from support.promises import FULL, SEED, scenario
-from support.running import until
 from support.trial import Trial
+from support.waiting import until
 
 JOBS = 2_000 if FULL else 110
 EVERY = 0.1 if FULL else 0.08

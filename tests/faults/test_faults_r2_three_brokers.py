@@ -22,10 +22,10 @@ from support.platform import folder_of, fresh_database
 from support.promises import FULL, SEED, scenario
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
-from support.running import until
 from support.submits import Submits
 from support.thread_loop import ThreadLoop
 from support.verdict import ENDED
+from support.waiting import until
 
 JOBS = 600 if FULL else 20
 KILLS = 6 if FULL else 1

@@ -11,8 +11,9 @@ from uuid import UUID
 from common.bus import Context, EachStage
 from common.envelope import decode
 from common.events import Event, SegmentTranscribed, StageProgress
-from support.buskit import lag, publish, records, running, segment, transcribed, until, until_async
+from support.buskit import lag, publish, records, running, segment, transcribed
 from support.promises import FULL, SEED, scenario
+from support.waiting import eventually
 
 JOBS = 500 if FULL else 120
 EVENTS = 20 if FULL else 8
@@ -72,23 +73,23 @@ async def test_events_of_a_job_are_seen_in_order(bus_kafka: str) -> None:
             topic = next(one for one in stays.subscriptions if one.topics == (SegmentTranscribed.type,))
             for number in range(REBALANCES):
                 share = JOBS * EVENTS * (number + 1) // (REBALANCES + 2)
-                await until(lambda share=share: ran >= share, 120)  # type: ignore[misc]
+                await eventually(lambda share=share: ran >= share, 120)  # type: ignore[misc]
                 before = topic.rebalances
                 if number % 2 == 0:
                     gate.clear()  # so that the member that joins finds work under way, however fast the machine is
-                    await until(lambda: waiting > 0, 60)
+                    await eventually(lambda: waiting > 0, 60)
                     guest = await members.enter_async_context(AsyncExitStack())
                     await guest.enter_async_context(running(bus_kafka, stage))
                 else:
                     await guest.aclose()
-                await until(lambda before=before: topic.rebalances > before, 60)  # type: ignore[misc]
+                await eventually(lambda before=before: topic.rebalances > before, 60)  # type: ignore[misc]
                 gate.set()
                 tally.faults += 1
 
             async def all_committed() -> bool:
                 return await lag(bus_kafka, SegmentTranscribed.type) == 0
 
-            await until_async(all_committed, 120)
+            await eventually(all_committed, 120)
 
         seen = seen_by_key(await records(bus_kafka, StageProgress.type))
         tally.redelivered = ran - JOBS * EVENTS

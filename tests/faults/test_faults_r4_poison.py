@@ -20,8 +20,9 @@ from common.bus.dead import replay
 from common.bus.producer import Outgoing
 from common.envelope import body, headers
 from common.events import Event, SegmentReady
-from support.buskit import fresh_topics, lag, lines, publish, records, running, segment, transcribed, until, until_async
+from support.buskit import fresh_topics, lag, lines, publish, records, running, segment, transcribed
 from support.promises import FULL, scenario
+from support.waiting import eventually
 
 TOPIC = "segment.ready.interactive"
 EVENTS = 10_000 if FULL else 4_000
@@ -109,7 +110,7 @@ async def run(bootstrap: str, good: Sequence[Outgoing], bad: Sequence[Outgoing])
                 ends = [end for end in work.progress.values() if end is not None]
                 return sum(ends) >= len(mixed) and not work.held
 
-            await until(finished, 180)
+            await eventually(finished, 180)
             ended = time.process_time(), time.perf_counter()
             cpu, wall = done.began or ended
             return Run(done.ids, ended[0] - cpu, ended[1] - wall, calm=work.rebalances == 1)
@@ -230,7 +231,7 @@ async def test_events_that_kill_their_process_are_put_aside(bus_kafka: str, live
             lives.supervise()
             return len(lives.count("end")) >= NEIGHBOURS and await lag(bus_kafka, TOPIC) == 0
 
-        await until_async(settled, 240)
+        await eventually(settled, 240)
         dead = Counter(dict(record.headers)["ce_id"].decode() for record in await records(bus_kafka, f"{TOPIC}.dead"))
         outputs = Counter(dict(r.headers)["ce_id"] for r in await records(bus_kafka, "segment.transcribed"))
         said = await records(bus_kafka, "stage.failed")

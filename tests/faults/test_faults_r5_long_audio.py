@@ -20,11 +20,11 @@ from common.topics import apply
 from support.buskit import publish
 from support.fake_deepgram import FakeDeepgram
 from support.promises import FULL, Tally, scenario
-from support.running import until
 from support.segments import OWNER
 from support.thread_loop import ThreadLoop
 from support.topiclog import read_log
 from support.transcribers import Transcribers, calls, in_flight, long_job
+from support.waiting import until
 
 HOURS = 2
 PIECE = 300.0

@@ -10,8 +10,8 @@ from support.fleet import Life
 from support.flow import inside, items
 from support.lag import behind
 from support.promises import FULL, SEED, scenario
-from support.running import until
 from support.trial import Trial
+from support.waiting import until
 
 TIMES = 50 if FULL else 2
 EVERY = 0.25 if FULL else 0.1

@@ -10,8 +10,8 @@ from support.fleet import Life
 from support.flow import items, resumed
 from support.groups import holders
 from support.promises import FULL, SEED, scenario
-from support.running import until
 from support.trial import Trial
+from support.waiting import until
 
 KILLS = 20 if FULL else 2
 EVERY = 0.25

@@ -9,18 +9,8 @@ from common.bus.producer import Outgoing, Producer
 from common.bus.stage import Recorded
 from common.errors import Permanent, Transient
 from common.events import Event, SegmentReady, SegmentTranscribed
-from support.buskit import (
-    SERVICE,
-    SOURCES,
-    group_lag,
-    publish,
-    publish_raw,
-    records,
-    running,
-    segment,
-    transcribed,
-    until_async,
-)
+from support.buskit import SERVICE, SOURCES, group_lag, publish, publish_raw, records, running, segment, transcribed
+from support.waiting import eventually
 
 
 class Recorder:
@@ -48,7 +38,7 @@ async def committed(bootstrap: str) -> None:
     async def nothing_left() -> bool:
         return await group_lag(bootstrap, SERVICE, SOURCES) == 0
 
-    await until_async(nothing_left)
+    await eventually(nothing_left)
 
 
 def mixed(number: int) -> list[Event]:
@@ -132,7 +122,7 @@ async def test_outputs_are_acknowledged_before_the_offsets_are_committed(bus_kaf
         async def nothing_left() -> bool:
             return await group_lag(bus_kafka, SERVICE, SOURCES[:2]) == 0
 
-        await until_async(nothing_left)
+        await eventually(nothing_left)
         assert len(await records(bus_kafka, "segment.transcribed")) == 50
 
 
@@ -149,7 +139,7 @@ async def test_stopping_gives_a_failing_batch_back_to_the_log(bus_kafka: str) ->
             async def tried() -> bool:
                 return failing.calls > 0
 
-            await until_async(tried)
+            await eventually(tried)
         assert await group_lag(bus_kafka, SERVICE, SOURCES) == 20
         async with running(bus_kafka, stage(recorder)):
             await committed(bus_kafka)

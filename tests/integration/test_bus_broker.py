@@ -12,19 +12,8 @@ from common.bus.producer import BusUnavailable, Producer
 from common.bus.runtime import Bus
 from common.events import Event, JobControl, SegmentReady
 from scribewire_local.kafka import Kafka
-from support.buskit import (
-    SERVICE,
-    fresh_topics,
-    lag,
-    publish,
-    records,
-    running,
-    segment,
-    settings,
-    transcribed,
-    until,
-    until_async,
-)
+from support.buskit import SERVICE, fresh_topics, lag, publish, records, running, segment, settings, transcribed
+from support.waiting import eventually
 
 TOPIC = "segment.ready.interactive"
 
@@ -42,7 +31,7 @@ async def test_what_ends_while_the_broker_is_dead_is_published_and_committed_whe
 
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler)):
         await publish(bus_kafka, [*(segment() for _ in range(100)), *(segment("slow") for _ in range(3))])
-        await until(lambda: len(started) == 103)
+        await eventually(lambda: len(started) == 103)
         await asyncio.to_thread(bus_broker.kill)
         go.set()
         await asyncio.to_thread(bus_broker.start)
@@ -57,7 +46,7 @@ async def lag_at_most(bootstrap: str, most: int) -> None:
     async def reached() -> bool:
         return await lag(bootstrap, TOPIC) <= most
 
-    await until_async(reached, 60)
+    await eventually(reached, 60)
 
 
 async def test_a_bus_started_before_its_broker_waits_for_it(bus_broker: Kafka, bus_kafka: str) -> None:
@@ -79,7 +68,7 @@ async def test_a_bus_started_before_its_broker_waits_for_it(bus_broker: Kafka, b
     finally:
         await asyncio.to_thread(bus_broker.start)
     await asyncio.wait_for(starting, 60)
-    await until(lambda: len(done) == 1, 60)
+    await eventually(lambda: len(done) == 1, 60)
     await bus.stop()
 
 
@@ -89,7 +78,7 @@ async def test_a_bus_stops_in_time_while_its_broker_is_away(bus_broker: Kafka, b
 
     bus = Bus(SERVICE, settings(bus_kafka, drain_seconds=2), [EachStage(event=SegmentReady, handler=handler)])
     await bus.start()
-    await until(lambda: not bus.ready())
+    await eventually(lambda: not bus.ready())
     await asyncio.to_thread(bus_broker.kill)
     try:
         began = time.monotonic()

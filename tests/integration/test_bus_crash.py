@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from support.buskit import lag, lines, publish, records, segment, until, until_async
+from support.buskit import lag, lines, publish, records, segment
+from support.waiting import eventually
 
 TOPIC = "segment.ready.interactive"
 
@@ -76,14 +77,14 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 
 
 async def ended(workers: Workers, number: int, seconds: float = 60) -> None:
-    await until(lambda: len(workers.count("end")) >= number, seconds)
+    await eventually(lambda: len(workers.count("end")) >= number, seconds)
 
 
 async def committed(bootstrap: str, seconds: float = 30) -> None:
     async def nothing_left() -> bool:
         return await lag(bootstrap, TOPIC) == 0
 
-    await until_async(nothing_left, seconds)
+    await eventually(nothing_left, seconds)
 
 
 def gone(process: subprocess.Popen[bytes]) -> Callable[[], bool]:
@@ -116,12 +117,12 @@ async def test_a_member_that_joins_and_leaves_while_all_slots_are_busy_harms_not
     events = [segment(f"hold:{workers.go}") for _ in range(90)]
     workers.start(bus_kafka, "stays")
     await publish(bus_kafka, events)
-    await until(lambda: len(workers.count("start")) == 4)
+    await eventually(lambda: len(workers.count("start")) == 4)
     guest = workers.start(bus_kafka, "guest")
-    await until(lambda: len(workers.count("start")) == 8, 60)
+    await eventually(lambda: len(workers.count("start")) == 8, 60)
     guest.send_signal(signal.SIGTERM)
     workers.go.touch()
-    await until(gone(guest), 30)
+    await eventually(gone(guest), 30)
     assert guest.returncode == 0
     await ended(workers, 90)
     await committed(bus_kafka)
@@ -137,7 +138,7 @@ async def test_join_crash_and_stop_while_every_lane_is_busy(bus_kafka: str, work
     events = [segment(f"hold:{workers.go}") for _ in range(6 * slots + 30)]
 
     async def all_busy(name: str) -> None:
-        await until(lambda: len(workers.of("start", name)) == slots, 90)
+        await eventually(lambda: len(workers.of("start", name)) == slots, 90)
 
     workers.start(bus_kafka, "stays", slots)
     await publish(bus_kafka, events)
@@ -150,9 +151,9 @@ async def test_join_crash_and_stop_while_every_lane_is_busy(bus_kafka: str, work
     await all_busy("stops")
     assert not workers.count("end"), "every lane was busy all the time"
     stops.send_signal(signal.SIGTERM)
-    await until(lambda: "stopping" in workers.log("stops"))
+    await eventually(lambda: "stopping" in workers.log("stops"))
     workers.go.touch()
-    await until(gone(stops), 30)
+    await eventually(gone(stops), 30)
     assert stops.returncode == 0
     await ended(workers, len(events))
     await committed(bus_kafka)
@@ -170,11 +171,11 @@ async def test_sigterm_finishes_what_runs_and_commits_it(bus_kafka: str, workers
     events = [segment(f"hold:{workers.go}") for _ in range(12)]
     worker = workers.start(bus_kafka, "stopped")
     await publish(bus_kafka, events)
-    await until(lambda: len(workers.count("start")) == 4)
+    await eventually(lambda: len(workers.count("start")) == 4)
     worker.send_signal(signal.SIGTERM)
-    await until(lambda: "stopping" in workers.log("stopped"))
+    await eventually(lambda: "stopping" in workers.log("stopped"))
     workers.go.touch()
-    await until(gone(worker), 30)
+    await eventually(gone(worker), 30)
     assert worker.returncode == 0
     assert workers.count("end") == workers.count("start"), "what ran was finished"
     assert len(workers.count("start")) == 4, "what waited was not started"
@@ -205,7 +206,7 @@ async def test_an_event_that_kills_its_process_is_put_aside_and_its_neighbours_a
         async def buried() -> bool:
             return len(await records(bus_kafka, f"{TOPIC}.dead")) == 1
 
-        await until_async(buried, 120)
+        await eventually(buried, 120)
         await ended(workers, 12)
         await committed(bus_kafka)
     finally:

@@ -11,7 +11,8 @@ from common.bus.producer import Outgoing
 from common.envelope import body, headers
 from common.errors import Permanent
 from common.events import Event, SegmentReady
-from support.buskit import lag, publish, publish_raw, records, running, segment, transcribed, until_async
+from support.buskit import lag, publish, publish_raw, records, running, segment, transcribed
+from support.waiting import eventually
 
 TOPIC = "segment.ready.interactive"
 
@@ -30,7 +31,7 @@ async def test_letters_that_were_put_back_are_done_once_their_reason_is_gone(bus
         async def buried() -> bool:
             return len(await records(bus_kafka, f"{TOPIC}.dead")) == number and await lag(bus_kafka, TOPIC) == 0
 
-        await until_async(buried)
+        await eventually(buried)
 
     events = [segment(index=number) for number in range(10)]
     junk = Outgoing(TOPIC, b"k", b"{not json", headers(events[0], service="test"))
@@ -77,7 +78,7 @@ async def test_the_command_line_lists_shows_and_puts_back(
         async def buried() -> bool:
             return bool(await records(bus_kafka, f"{TOPIC}.dead"))
 
-        await until_async(buried)
+        await eventually(buried)
     (letter,) = await records(bus_kafka, f"{TOPIC}.dead")
     place = f"{letter.partition}/{letter.offset}"
     assert f"{TOPIC}.dead/{place}" in (listed := await say("list", TOPIC))

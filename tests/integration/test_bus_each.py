@@ -10,18 +10,8 @@ from common.bus import Context, EachStage, subscription
 from common.bus.producer import Outgoing, Producer, partition_of
 from common.envelope import body, headers
 from common.events import BlobRef, Event, JobControl, SegmentReady, SegmentTranscribed, StageProgress
-from support.buskit import (
-    PARTITIONS,
-    lag,
-    publish,
-    publish_raw,
-    records,
-    running,
-    segment,
-    transcribed,
-    until,
-    until_async,
-)
+from support.buskit import PARTITIONS, lag, publish, publish_raw, records, running, segment, transcribed
+from support.waiting import eventually
 
 
 async def test_a_slow_event_holds_nobody_back_and_is_not_passed_by_the_commit(bus_kafka: str) -> None:
@@ -35,7 +25,7 @@ async def test_a_slow_event_holds_nobody_back_and_is_not_passed_by_the_commit(bu
 
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, concurrency=2)):
         await publish(bus_kafka, [slow, *(segment("quick") for _ in range(300))])
-        await until(lambda: done.count("quick") == 300)
+        await eventually(lambda: done.count("quick") == 300)
         # The others' partitions are committed whole; the slow one's partition only up to it.
         left = await lag(bus_kafka, slow.topic)
         assert left > 1, "some of the quick ones lie behind the slow one"
@@ -44,7 +34,7 @@ async def test_a_slow_event_holds_nobody_back_and_is_not_passed_by_the_commit(bu
         async def all_committed() -> bool:
             return await lag(bus_kafka, slow.topic) == 0
 
-        await until_async(all_committed)
+        await eventually(all_committed)
     assert len(await records(bus_kafka, "segment.transcribed")) == 301
 
 
@@ -60,12 +50,12 @@ async def test_interactive_finds_a_slot_behind_a_backlog_of_bulk(bus_kafka: str)
 
     await publish(bus_kafka, [segment(lane="bulk") for _ in range(50)])
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, concurrency=4)):
-        await until(lambda: running_now["bulk"] == 3)
+        await eventually(lambda: running_now["bulk"] == 3)
         await publish(bus_kafka, [segment() for _ in range(20)])
-        await until(lambda: done["interactive"] == 20)
+        await eventually(lambda: done["interactive"] == 20)
         assert running_now["bulk"] == 3
         go.set()
-        await until(lambda: done["bulk"] == 50)
+        await eventually(lambda: done["bulk"] == 50)
 
 
 async def test_ordered_runs_one_of_a_key_at_a_time_and_a_slow_key_alone_waits(bus_kafka: str) -> None:
@@ -85,10 +75,10 @@ async def test_ordered_runs_one_of_a_key_at_a_time_and_a_slow_key_alone_waits(bu
 
     await publish(bus_kafka, [transcribed(segment(job=job, index=index)) for index in range(30) for job in jobs])
     async with running(bus_kafka, EachStage(event=SegmentTranscribed, handler=handler, concurrency=4, ordered=True)):
-        await until(lambda: sum(map(len, seen.values())) == 30 * 19)
+        await eventually(lambda: sum(map(len, seen.values())) == 30 * 19)
         assert not seen[slow_job]
         go.set()
-        await until(lambda: len(seen[slow_job]) == 30)
+        await eventually(lambda: len(seen[slow_job]) == 30)
     assert all(order == list(range(30)) for order in seen.values())
 
 
@@ -111,7 +101,7 @@ async def test_events_of_cancelled_jobs_are_acknowledged_without_running(bus_kaf
     await publish(bus_kafka, [word(before, "delete"), *(segment(job=before, index=n) for n in range(10))])
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, concurrency=2)) as bus:
         await publish(bus_kafka, [segment(job=during), segment(job=live)])
-        await until(lambda: bool(ran[during] and ran[live]))
+        await eventually(lambda: bool(ran[during] and ran[live]))
         await publish(bus_kafka, [word(during, "cancel")])
         await asyncio.wait_for(bus.control.wait_cancelled(during), 20)
         assert not bus.control.deleted(during)
@@ -121,7 +111,7 @@ async def test_events_of_cancelled_jobs_are_acknowledged_without_running(bus_kaf
         async def all_committed() -> bool:
             return await lag(bus_kafka, "segment.ready.interactive") == 0
 
-        await until_async(all_committed)
+        await eventually(all_committed)
     assert ran[before] == 0
     assert ran[during] == ran[live] == 1
 
@@ -142,17 +132,17 @@ async def test_one_event_delivered_twice_does_not_run_twice_at_once(bus_kafka: s
 
     await publish(bus_kafka, [event, event, event])
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler)):
-        await until(lambda: ran["twice"] == 1)
+        await eventually(lambda: ran["twice"] == 1)
         # More of the same partition is dealt with meanwhile, so the copies have had their turn.
         await publish(bus_kafka, [segment(job=event.job_id, index=number) for number in range(1, 200)])
-        await until(lambda: ran[""] == 199)
+        await eventually(lambda: ran[""] == 199)
         assert ran["twice"] == 1
         go.set()
 
         async def all_committed() -> bool:
             return await lag(bus_kafka, event.topic) == 0
 
-        await until_async(all_committed)
+        await eventually(all_committed)
     assert ran["twice"] == 1
 
 
@@ -172,7 +162,7 @@ async def test_the_trace_goes_on_from_input_to_outputs(bus_kafka: str) -> None:
         async def published() -> bool:
             return len(await records(bus_kafka, "segment.transcribed", "stage.progress")) == 2
 
-        await until_async(published)
+        await eventually(published)
     found = await records(bus_kafka, "segment.transcribed", "stage.progress")
     for record in found:
         traceparent = dict(record.headers)["traceparent"]
@@ -199,7 +189,7 @@ async def test_tombstones_pass_through(bus_kafka: str) -> None:
         async def all_committed() -> bool:
             return await lag(bus_kafka, "segment.transcribed") == 0
 
-        await until_async(all_committed)
+        await eventually(all_committed)
     assert done == ["last"]
     assert not await records(bus_kafka, "segment.transcribed.dead")
 
@@ -232,13 +222,13 @@ async def test_a_partition_with_too_much_behind_an_unfinished_event_pauses_alone
     await producer.publish_many(elsewhere)
     await producer.stop()
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, concurrency=2)) as bus:
-        await until(lambda: done["elsewhere"] == len(elsewhere))
+        await eventually(lambda: done["elsewhere"] == len(elsewhere))
         (work,) = [one for one in bus.subscriptions if one.topics == (slow.topic,)]
-        await until(lambda: work.held >= 600 and work.full)
+        await eventually(lambda: work.held >= 600 and work.full)
         assert done["behind"] < 3000, "the crowded partition is not read on"
         go.set()
-        await until(lambda: done["behind"] == 3000)
-        await until(lambda: not work.held)
+        await eventually(lambda: done["behind"] == 3000)
+        await eventually(lambda: not work.held)
 
 
 async def test_an_output_too_large_for_a_record_fails_its_event_and_nothing_else(bus_kafka: str) -> None:
@@ -255,7 +245,7 @@ async def test_an_output_too_large_for_a_record_fails_its_event_and_nothing_else
         async def all_committed() -> bool:
             return len(done) == 21 and await lag(bus_kafka, "segment.ready.interactive") == 0
 
-        await until_async(all_committed)
+        await eventually(all_committed)
     (dead,) = await records(bus_kafka, "segment.ready.interactive.dead")
     assert dict(dead.headers)["x-error-code"] == b"too_large"
     assert len(await records(bus_kafka, "segment.transcribed")) == 20

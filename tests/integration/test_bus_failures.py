@@ -10,19 +10,8 @@ from common.bus.producer import Outgoing
 from common.envelope import body, decode, headers
 from common.errors import Permanent, Transient
 from common.events import Event, SegmentReady, StageFailed
-from support.buskit import (
-    SERVICE,
-    group_lag,
-    lag,
-    publish,
-    publish_raw,
-    records,
-    running,
-    segment,
-    transcribed,
-    until,
-    until_async,
-)
+from support.buskit import SERVICE, group_lag, lag, publish, publish_raw, records, running, segment, transcribed
+from support.waiting import eventually
 
 TOPIC = "segment.ready.interactive"
 RETRY_TOPICS = [f"{SERVICE}.retry.{name}" for name in ("10s", "1m", "10m")]
@@ -38,7 +27,7 @@ async def committed(bootstrap: str) -> None:
     async def nothing_left() -> bool:
         return await lag(bootstrap, TOPIC) == 0 and await group_lag(bootstrap, f"{SERVICE}.retry", RETRY_TOPICS) == 0
 
-    await until_async(nothing_left)
+    await eventually(nothing_left)
 
 
 def attributes(record: Any) -> dict[str, bytes]:
@@ -61,9 +50,9 @@ async def test_a_transient_failure_is_tried_again_later_and_holds_no_slot(bus_ka
     flaky = segment("flaky")
     async with running(bus_kafka, stage(handler, concurrency=1), retry_delays=(1.0, 2.0, 3.0), retry_limit=5):
         await publish(bus_kafka, [flaky, *(segment() for _ in range(50))])
-        await until(lambda: quick == 50)
+        await eventually(lambda: quick == 50)
         assert len(tries) < 3, "fifty others were done in the only slot meanwhile"
-        await until(lambda: len(tries) == 3)
+        await eventually(lambda: len(tries) == 3)
         await committed(bus_kafka)
     assert [number for number, _ in tries] == [1, 2, 3]
     assert tries[1][1] - tries[0][1] > 0.6
@@ -84,7 +73,7 @@ async def test_retry_after_is_obeyed_and_a_long_one_goes_round_without_counting(
     # The longest topic holds for a second, so two and a half seconds are three rounds.
     async with running(bus_kafka, stage(handler), retry_delays=(0.2, 0.5, 1.0)):
         await publish(bus_kafka, [segment()])
-        await until(lambda: len(tries) == 2)
+        await eventually(lambda: len(tries) == 2)
         await committed(bus_kafka)
     assert [number for number, _ in tries] == [1, 2]
     assert 2.5 <= tries[1][1] - tries[0][1] < 6
@@ -103,15 +92,15 @@ async def test_a_retry_outlives_a_restart(bus_kafka: str) -> None:
 
     async with running(bus_kafka, stage(handler)):
         await publish(bus_kafka, [segment()])
-        await until(lambda: seen == [1])
+        await eventually(lambda: seen == [1])
 
         async def delayed() -> bool:
             return len(await records(bus_kafka, *RETRY_TOPICS)) == 1
 
-        await until_async(delayed)
+        await eventually(delayed)
     assert seen == [1]
     async with running(bus_kafka, stage(handler)):
-        await until(lambda: seen == [1, 2])
+        await eventually(lambda: seen == [1, 2])
         await committed(bus_kafka)
 
 
@@ -133,7 +122,7 @@ async def test_used_up_retries_end_as_a_dead_letter_with_the_original_and_its_hi
         async def failed() -> bool:
             return bool(await records(bus_kafka, "stage.failed"))
 
-        await until_async(failed)
+        await eventually(failed)
         await committed(bus_kafka)
     (dead,) = await records(bus_kafka, f"{TOPIC}.dead")
     assert (dead.key, dead.value) == (event.key.encode(), body(event))
@@ -180,7 +169,7 @@ async def committed_after_dead(bootstrap: str) -> None:
     async def buried() -> bool:
         return bool(await records(bootstrap, f"{TOPIC}.dead"))
 
-    await until_async(buried)
+    await eventually(buried)
     await committed(bootstrap)
 
 
@@ -210,7 +199,7 @@ async def test_records_that_are_no_events_harm_no_neighbour_in_their_batch(bus_k
         mixed.insert(number * 13, record)
     async with running(bus_kafka, stage(handler)):
         await publish_raw(bus_kafka, mixed)
-        await until(lambda: len(done) == 100)
+        await eventually(lambda: len(done) == 100)
         await committed(bus_kafka)
     assert sorted(done) == list(range(100))
     dead = await records(bus_kafka, f"{TOPIC}.dead")
@@ -232,5 +221,5 @@ async def test_another_services_retry_does_not_count_as_ours(bus_kafka: str) -> 
     marked = [*headers(event, service="transcoder"), ("x-attempt", b"somebody 7")]
     async with running(bus_kafka, stage(handler)):
         await publish_raw(bus_kafka, [Outgoing(event.topic, event.key.encode(), body(event), marked)])
-        await until(lambda: bool(seen))
+        await eventually(lambda: bool(seen))
     assert seen == [1]

@@ -9,7 +9,8 @@ from common.errors import Transient
 from common.events import Event, SegmentReady
 from common.leases import Lease
 from common.testing.leases import MemoryLeases
-from support.buskit import lag, publish, records, running, segment, transcribed, until, until_async
+from support.buskit import lag, publish, records, running, segment, transcribed
+from support.waiting import eventually
 
 TOPIC = "segment.ready.interactive"
 
@@ -18,7 +19,7 @@ async def committed(bootstrap: str) -> None:
     async def nothing_left() -> bool:
         return await lag(bootstrap, TOPIC) == 0
 
-    await until_async(nothing_left)
+    await eventually(nothing_left)
 
 
 class Clock:
@@ -58,7 +59,7 @@ async def test_an_event_leased_elsewhere_waits_off_the_slots_and_runs_when_the_l
     stage = EachStage(event=SegmentReady, handler=handler, concurrency=1, leased=True)
     async with running(bus_kafka, stage, leases=leases):
         await publish(bus_kafka, [event, *(segment("other") for _ in range(30))])
-        await until(lambda: len(done) == 30)
+        await eventually(lambda: len(done) == 30)
         assert "leased" not in done
         assert await lag(bus_kafka, TOPIC) > 0, "it is not finished, so it is not committed"
         await leases.release(elsewhere)
@@ -102,9 +103,9 @@ async def test_a_store_that_is_away_delays_the_event(bus_kafka: str) -> None:
         async def delayed() -> bool:
             return bool(await records(bus_kafka, "transcriber.retry.10s"))
 
-        await until_async(delayed)
+        await eventually(delayed)
         leases.down = False
-        await until(lambda: bool(done))
+        await eventually(lambda: bool(done))
         await committed(bus_kafka)
     assert done[0] > 1
 
@@ -120,7 +121,7 @@ async def test_the_lease_is_free_again_after_a_failure(bus_kafka: str) -> None:
 
     async with running(bus_kafka, EachStage(event=SegmentReady, handler=handler, leased=True), leases=leases):
         await publish(bus_kafka, [event])
-        await until(lambda: tries[2] == 1, 10)
+        await eventually(lambda: tries[2] == 1, 10)
 
 
 async def test_an_event_taken_over_twice_runs_alone(bus_kafka: str) -> None:
@@ -210,7 +211,7 @@ async def test_an_event_whose_process_died_with_it_alone_again_is_dead(bus_kafka
         assert len(await records(bus_kafka, "stage.failed")) == 1
         # Put back by hand it is tried again, within the time for which the lease remembers.
         assert len(await replay(bus_kafka, TOPIC)) == 1
-        await until(lambda: ran == ["innocent", "poison"])
+        await eventually(lambda: ran == ["innocent", "poison"])
         await committed(bus_kafka)
 
 
@@ -229,7 +230,7 @@ async def test_solitude_waits_for_who_runs_before_poison_is_put_aside(bus_kafka:
         await publish(bus_kafka, [segment("long")])
         await asyncio.wait_for(started.wait(), 30)
         await publish(bus_kafka, [poison])
-        await until(lambda: leases.taken[str(poison.id)] == 3)
+        await eventually(lambda: leases.taken[str(poison.id)] == 3)
         await asyncio.sleep(0.5)
         assert not await records(bus_kafka, f"{TOPIC}.dead"), "who runs may end this process before the lease knows"
         go.set()

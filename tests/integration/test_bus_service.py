@@ -14,7 +14,8 @@ from common.bus.follow import Log, read_to_end
 from common.events import Event, SegmentReady
 from common.service import Background, Build, Service, run
 from scribewire_local.ports import free_port
-from support.buskit import SERVICE, publish, segment, settings, transcribed, until_async
+from support.buskit import SERVICE, publish, segment, settings, transcribed
+from support.waiting import eventually
 
 
 async def handler(event: SegmentReady, _: Context) -> list[Event]:
@@ -56,7 +57,7 @@ async def test_it_is_ready_when_it_consumes_and_counts_what_it_does(bus_kafka: s
             except aiohttp.ClientConnectionError:
                 return False
 
-        await until_async(ready)
+        await eventually(ready)
         wanted = 'scribewire_events_total{event="segment.ready",outcome="done",service="transcriber"}'
 
         async def count() -> float:
@@ -71,7 +72,7 @@ async def test_it_is_ready_when_it_consumes_and_counts_what_it_does(bus_kafka: s
         async def counted() -> bool:
             return await count() == before + 30
 
-        await until_async(counted)
+        await eventually(counted)
         async with http.get("/metrics") as answer:
             text = await answer.text()
         assert 'scribewire_handler_seconds_bucket{event="segment.ready",le="+Inf",service="transcriber"}' in text

@@ -10,8 +10,9 @@ import pytest
 
 from gateway.auth import Operator
 from gateway.routes import ROUTES, Route
-from support.gateway import KEY, RunningGateway, eventually, prepare, problem, running_gateway
+from support.gateway import KEY, RunningGateway, prepare, problem, running_gateway
 from support.platform import fresh_database
+from support.waiting import eventually
 
 
 @pytest.fixture(scope="module")

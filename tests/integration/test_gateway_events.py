@@ -11,8 +11,9 @@ import aiohttp
 import pytest
 
 from common.events import BlobRef, Event, JobCompleted, JobControl, StageProgress, TranscriptCompleted, now
-from support.gateway import DEAD_DSN, RunningGateway, eventually, prepare, problem, running_gateway
+from support.gateway import DEAD_DSN, RunningGateway, prepare, problem, running_gateway
 from support.platform import fresh_database
+from support.waiting import eventually
 
 OWNER = "operator"
 

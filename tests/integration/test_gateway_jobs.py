@@ -15,8 +15,9 @@ import webvtt
 from common import layout
 from common.events import JobControl, now
 from common.transcript import Transcript, Translation, Utterance, Word
-from support.gateway import RunningGateway, eventually, prepare, problem, running_gateway
+from support.gateway import RunningGateway, prepare, problem, running_gateway
 from support.platform import fresh_database
+from support.waiting import eventually
 
 OWNER = "operator"
 

@@ -19,8 +19,9 @@ from common.settings import CommonSettings
 from gateway.store import Store
 from gateway.sweep import sweep
 from support.faulty_proxy import faulty_proxy
-from support.gateway import DEAD_DSN, RunningGateway, eventually, prepare, problem, running_gateway
+from support.gateway import DEAD_DSN, RunningGateway, prepare, problem, running_gateway
 from support.platform import fresh_database, running_kafka
+from support.waiting import eventually
 
 SOUND = b"RIFF sound"
 SHA = hashlib.sha256(SOUND).hexdigest()

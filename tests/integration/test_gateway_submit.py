@@ -12,8 +12,9 @@ from multidict import CIMultiDict
 
 from common.events import UploadReceived
 from common.options import JobOptions
-from support.gateway import DEAD_DSN, KEY, RunningGateway, eventually, form, prepare, problem, running_gateway
+from support.gateway import DEAD_DSN, KEY, RunningGateway, form, prepare, problem, running_gateway
 from support.platform import fresh_database
+from support.waiting import eventually
 
 SOUND = b"RIFF" + bytes(range(256)) * 8
 SHA = hashlib.sha256(SOUND).hexdigest()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.leases.folder import FolderLeases
-from support.running import until
+from support.waiting import until
 
 TTL = 0.4
 

@@ -22,7 +22,7 @@ from scribewire_local.settings import LocalSettings
 from scribewire_local.state import GatewayAddress, State
 from scribewire_local.supervisor import AlreadyRunning, Supervisor, is_supervised
 from support.dummy_parts import DummyPart
-from support.running import until
+from support.waiting import until
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import base64
 import random
 import secrets
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +32,7 @@ from notifier.schedule import JITTER, WAITS
 from notifier.store import Store
 from support.platform import fresh_database
 from support.receiver import Receiver, drip, flood, hang, receiver, redirect, reset, status
+from support.waiting import eventually
 
 CALLBACK_SECRET = "whsec_" + base64.b64encode(b"c" * 32).decode()
 
@@ -103,19 +104,13 @@ class Office:
                 "SELECT count(*) FROM webhook_deliveries WHERE delivered_at IS NULL AND failed_at IS NULL"
             )
 
-        await until(done, seconds)
+        await eventually(done, seconds)
         return await self.rows()
 
 
 @pytest.fixture
 def office(pool: asyncpg.Pool) -> Office:
     return Office(pool)
-
-
-async def until(what: Callable[[], Awaitable[object]], seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not await what():
-            await asyncio.sleep(0.02)
 
 
 def completed(*, job: UUID | None = None, owner: str = "operator", callback: str | None = None) -> JobCompleted:
@@ -247,7 +242,7 @@ async def test_a_failure_is_tried_again_with_the_same_id_and_body(office: Office
         async def postponed() -> bool:
             return (await office.row())["attempts"] == 1
 
-        await until(postponed)
+        await eventually(postponed)
         assert (await office.row())["last_error"] == said
         row = (await office.settled())[0]
     first, second = there.received
@@ -407,7 +402,7 @@ async def test_a_dead_endpoint_holds_few_slots(office: Office) -> None:
         await office.endpoint(bad.url)
         await office.announce(*(completed() for _ in range(10)))
         async with office.sending(seconds=30, slots=160):
-            await until(lambda: reached(good, 800), 25)
+            await eventually(lambda: reached(good, 800), 25)
     assert 1 <= most <= 2
 
 

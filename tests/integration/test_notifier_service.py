@@ -5,7 +5,7 @@ import base64
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,7 @@ from common.options import JobOptions
 from common.topics import apply
 from support.platform import fresh_database
 from support.receiver import Receiver, hang, receiver
+from support.waiting import eventually
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
 
@@ -97,15 +98,6 @@ def completed(owner: str, callback: str | None = None) -> JobCompleted:
     )
 
 
-async def until(what: Callable[[], Awaitable[bool] | bool], seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while True:
-            found = what()
-            if found if isinstance(found, bool) else await found:
-                return
-            await asyncio.sleep(0.05)
-
-
 def has(there: Receiver, *events: Terminal) -> Callable[[], bool]:
     return lambda: {str(event.id) for event in events} <= set(there.accepted)
 
@@ -116,7 +108,7 @@ async def test_announcements_arrive_signed(world: World) -> None:
         ended = completed("ann")
         cancelled = JobCancelled(job_id=uuid4(), owner="ann", created_at=datetime.now(UTC))
         await world.publish(ended, cancelled)
-        await until(has(there, ended, cancelled))
+        await eventually(has(there, ended, cancelled), 60)
     for got in there.received:
         got.verify(SECRET)
     assert len(there.received) == 2
@@ -126,7 +118,7 @@ async def test_the_printed_secret_verifies_callbacks(world: World) -> None:
     async with receiver() as there, world.notifier():
         event = completed("ben", callback=f"{there.url}/cb")
         await world.publish(event)
-        await until(has(there, event))
+        await eventually(has(there, event), 60)
     printed = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "notifier", "secret",
         env={**os.environ, "SCRIBEWIRE_OPERATOR_KEY_FILE": str(world.key)}, stdout=asyncio.subprocess.PIPE,
@@ -143,12 +135,12 @@ async def test_killed_in_the_middle_it_delivers_under_the_same_id(world: World) 
         event = completed("cleo")
         async with world.notifier(SCRIBEWIRE_WEBHOOK_SECONDS="1") as first:
             await world.publish(event)
-            await until(lambda: len(there.received) > 0)
+            await eventually(lambda: len(there.received) > 0, 60)
             first.send_signal(signal.SIGKILL)
             await first.wait()
         there.answer = None
         async with world.notifier(SCRIBEWIRE_WEBHOOK_SECONDS="1"):
-            await until(has(there, event))
+            await eventually(has(there, event), 60)
     assert {got.id for got in there.received} == {str(event.id)}
     assert len({got.body for got in there.received}) == 1
 
@@ -159,7 +151,7 @@ async def test_an_event_published_twice_is_delivered_once(world: World) -> None:
         event, last = completed("dora"), completed("dora")
         await world.publish(event, event)
         await world.publish(event, last)
-        await until(has(there, event, last))
+        await eventually(has(there, event, last), 60)
     assert sorted(there.accepted.values()) == [1, 1]
 
 
@@ -202,7 +194,7 @@ async def test_the_recorder_announces_only_what_is_recorded(world: World) -> Non
             await producer.start()
             await producer.publish_many([*uploads, *failures])
             await producer.stop()
-            await until(lambda: len(seen) >= 20, 90)
+            await eventually(lambda: len(seen) >= 20, 90)
         finally:
             recorder.terminate()
             assert await asyncio.wait_for(recorder.wait(), 30) == 0

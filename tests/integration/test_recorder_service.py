@@ -5,7 +5,7 @@ import random
 import re
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from recorder.settings import Settings
 from support.platform import fresh_database, running_kafka, running_postgres
 from support.recorder_process import environment, recorder_process, rows_of
 from support.stories import Story
+from support.waiting import eventually
 
 ENDS = ("job.completed", "job.failed", "job.cancelled")
 
@@ -73,12 +74,6 @@ def env(kafka: str, dsn: str, folder: Path) -> dict[str, str]:
     return environment(kafka, dsn, folder / "blobs")
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]], *, seconds: float = 60) -> None:
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.1)
-
-
 async def fetch(dsn: str, query: str, *arguments: object) -> list[Any]:
     connection = await asyncpg.connect(dsn)
     try:
@@ -97,7 +92,7 @@ async def settle(dsn: str, jobs: list[Story], erased: list[Story]) -> None:
         )
         return len(ended) == len(jobs) and len(swept) == len(erased)
 
-    await eventually(settled)
+    await eventually(settled, 60)
 
 
 async def caught_up(dsn: str, kafka: str) -> None:
@@ -115,7 +110,7 @@ async def caught_up(dsn: str, kafka: str) -> None:
         rows = await fetch(dsn, "SELECT topic, partition, next_offset FROM projection_offsets")
         return {(row["topic"], row["partition"]): row["next_offset"] for row in rows} == ends
 
-    await eventually(there)
+    await eventually(there, 60)
 
 
 async def ends_of(kafka: str, jobs: list[Story]) -> Counter[tuple[str, str]]:
@@ -212,7 +207,7 @@ async def test_every_job_ends_once_though_the_recorder_is_killed(
             async def works(before: int = before) -> bool:
                 return await recorded() > before
 
-            await eventually(works)
+            await eventually(works, 60)
             await asyncio.sleep(chance.uniform(0.0, 0.3))  # any moment of its work will do to be killed at
             process.kill()
             cut_short.append(not telling.done())
@@ -344,7 +339,7 @@ async def test_rows_follow_when_postgres_was_away(folder: Path) -> None:
                 )
                 return len(rows) == len(stories)
 
-            await eventually(open_rows)
+            await eventually(open_rows, 60)
             server.kill()
             await producer.publish_many([story.transcript() for story in stories])
             server.start()

@@ -15,8 +15,8 @@ import pytest
 
 from common.errors import Transient
 from support import media
-from support.running import until
 from support.transcoding import workers
+from support.waiting import until
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.settings import TranscoderSettings
 

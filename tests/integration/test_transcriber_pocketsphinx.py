@@ -20,8 +20,8 @@ import pytest
 from common.errors import Permanent, Transient
 from common.options import JobOptions
 from support.media import ffmpeg_program
-from support.running import until
 from support.segments import wav
+from support.waiting import until
 from transcriber.providers.pocketsphinx import Pocketsphinx
 from transcriber.providers.workers import WorkerLost, Workers
 

@@ -7,7 +7,8 @@ from typing import Any
 from scribewire.client import Client
 from scribewire.config import Gateway
 from support.media import SAMPLES
-from support.running import running, until
+from support.running import running
+from support.waiting import until
 
 
 def newest(client: Client) -> dict[str, Any]:

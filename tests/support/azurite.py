@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scribewire_local.ports import HOST, free_port
-from support.running import until
+from support.waiting import until
 
 VERSION = "3.37.0"
 _ACCOUNT = "devstoreaccount1"

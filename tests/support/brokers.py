@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from scribewire_local.kafka import Kafka, new_cluster_id
 from scribewire_local.ports import HOST, free_port
 from support.platform import folder_of
-from support.running import until
+from support.waiting import until
 
 COUNT = 3
 

@@ -15,7 +15,8 @@ from common.bus import Context, EachStage
 from common.events import Event, SegmentReady
 from common.leases.folder import FolderLeases
 from common.service import Service, serve
-from support.buskit import SERVICE, settings, transcribed, until
+from support.buskit import SERVICE, settings, transcribed
+from support.waiting import eventually
 
 
 def main(bootstrap: str, leases: str, notes: str, name: str, slots: str) -> None:
@@ -32,7 +33,7 @@ def main(bootstrap: str, leases: str, notes: str, name: str, slots: str) -> None
             note("died", event)
             os._exit(9)
         if action == "hold":
-            await until(Path(file).exists, 120)
+            await eventually(Path(file).exists, 120)
         note("end", event)
         return [transcribed(event)]
 

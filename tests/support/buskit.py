@@ -1,8 +1,7 @@
 """What the tests of the bus share: a Kafka of their own, its topics made anew for each test, and ways to look at it."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from common.events import BlobRef, Event, SegmentReady, SegmentTranscribed
 from common.leases import Leases
 from common.options import Lane
 from common.settings import CommonSettings
+from support.waiting import eventually
 
 SERVICE = "transcriber"
 PARTITIONS = 3
@@ -96,7 +96,7 @@ async def running(
     bus = Bus(service, settings(bootstrap, **changed), stages, leases=leases)
     await bus.start()
     try:
-        await until(lambda: not bus.ready())
+        await eventually(lambda: not bus.ready())
         yield bus
     finally:
         await bus.stop()
@@ -157,24 +157,6 @@ async def group_lag(bootstrap: str, group: str, topics: Sequence[str]) -> int:
     finally:
         await consumer.stop()
         await admin.close()
-
-
-async def until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    """Wait for a condition, with a time limit."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the condition did not come true")
-        await asyncio.sleep(0.02)
-
-
-async def until_async(condition: Callable[[], Awaitable[bool]], seconds: float = 30.0) -> None:
-    """Wait for a condition that has to be asked for, with a time limit."""
-    deadline = time.monotonic() + seconds
-    while not await condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError("the condition did not come true")
-        await asyncio.sleep(0.1)
 
 
 def lines(path: Path) -> list[list[str]]:

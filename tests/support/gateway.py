@@ -1,8 +1,7 @@
 """A gateway in the test's own process, on real Kafka and PostgreSQL and a folder of blobs."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,15 +122,6 @@ async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -
         aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {KEY}"}) as http,
     ):
         yield RunningGateway(url, http, blobs, kafka, dsn)
-
-
-async def eventually(look: Callable[[], Awaitable[Found | None]], *, seconds: float = 15.0) -> Found:
-    """What ``look`` finds, as soon as it finds something true."""
-    async with asyncio.timeout(seconds):
-        while True:
-            if found := await look():
-                return found
-            await asyncio.sleep(0.05)
 
 
 async def problem(answer: aiohttp.ClientResponse, status: int, kind: str) -> dict[str, Any]:

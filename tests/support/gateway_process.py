@@ -10,7 +10,8 @@ from pathlib import Path
 
 import aiohttp
 
-from support.gateway import KEY, eventually
+from support.gateway import KEY
+from support.waiting import eventually
 
 
 def environment(folder: Path, **more: str) -> dict[str, str]:

@@ -26,10 +26,10 @@ from support.platform import folder_of, running_kafka, running_postgres
 from support.promises import Tally
 from support.receiver import Receiver
 from support.receiver import receiver as hooks
-from support.running import until
 from support.submits import Submits
 from support.thread_loop import ThreadLoop
 from support.verdict import ENDED
+from support.waiting import until
 
 
 class Link(NamedTuple):

@@ -13,8 +13,8 @@ from typing import Self
 from scribewire.client import Client
 from scribewire.config import Gateway
 from scribewire.errors import Problem, Unreachable
-from support.running import until
 from support.tones import recording
+from support.waiting import until
 
 _GIVE_UP = 300.0
 

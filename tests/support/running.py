@@ -7,28 +7,17 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from scribewire_local.marks import marked
 from scribewire_local.ports import free_port
+from support.waiting import until
 
 T = TypeVar("T")
 SCRIBEWIRE = Path(sys.executable).with_name("scribewire")
-
-
-def until(what: Callable[[], T], *, seconds: float, every: float = 0.2, why: str = "") -> T:
-    """Wait until a condition holds and return its value; fails loudly when the time is up."""
-    deadline = time.monotonic() + seconds
-    while True:
-        if value := what():
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds} s: {why or what}")
-        time.sleep(every)
 
 
 class Running:

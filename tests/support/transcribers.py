@@ -16,8 +16,8 @@ from common.events import SegmentReady
 from common.manifest import Manifest
 from scribewire_local.ports import HOST, free_port
 from support.fake_deepgram import FakeDeepgram
-from support.running import until
 from support.segments import OWNER, silence, store_job
+from support.waiting import until
 
 
 class Transcriber:

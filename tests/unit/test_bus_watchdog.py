@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaConnectionError
 from common.bus.crew import Crew
 from common.bus.subscription import Subscription
 from common.bus.watchdog import Watchdog
-from support.buskit import until
+from support.waiting import eventually
 
 PARTITION = TopicPartition("topic", 0)
 
@@ -62,9 +62,9 @@ async def test_records_that_wait_while_nothing_moves_are_a_standstill() -> None:
         watchdog.tick()
         return any("group has not moved" in reason for reason in watchdog.stuck())
 
-    await until(stuck, 5)
+    await eventually(stuck, 5)
     subscription.consumer.at = 5
-    await until(lambda: not stuck(), 5)
+    await eventually(lambda: not stuck(), 5)
     await watchdog.stop()
 
 
@@ -86,5 +86,5 @@ async def test_commits_that_stand_still_are_noticed() -> None:
     subscription = FakeSubscription()
     subscription.consumer.end = 0
     watchdog = await watched(subscription)
-    await until(lambda: watchdog.stuck() == ["commits stand still"], 5)
+    await eventually(lambda: watchdog.stuck() == ["commits stand still"], 5)
     await watchdog.stop()
