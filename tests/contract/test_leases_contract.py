@@ -8,6 +8,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from azure.storage.blob.aio import ContainerClient
 
 from common.leases import Lease, Leases
 from common.leases.azure import AzureLeases
@@ -162,3 +163,18 @@ async def what_was_put_aside_outlives_its_holders_and_may_be_said_late(store: St
     assert (await taken(store.leases, name)).buried == "0"
     second = await lapsed(store, name)
     assert (second.takeovers, second.alone, second.buried) == (1, 0, "0")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("said", "alone"), [("no", 0), ("yes", 1), ("2", 2)])
+async def test_azure_reads_what_a_service_of_before_wrote(azurite: str, said: str, alone: int) -> None:
+    name = f"c{uuid4().hex}"
+    async with AzureLeases(azurite, name, ttl=1) as leases:
+        container = ContainerClient.from_connection_string(azurite, name)
+        lease = await taken(leases, "a")
+        await leases.bury(lease, "0")
+        (blob,) = [found.name async for found in container.list_blobs()]
+        await container.get_blob_client(blob).set_blob_metadata({"held": "yes", "takeovers": "1", "alone": said})
+        await container.close()
+        again = await taken(leases, "a")
+        assert (again.takeovers, again.alone, again.buried) == (2, alone, None)

@@ -14,7 +14,9 @@ from uuid import UUID
 import structlog
 
 from common import ids
+from common.blobs import BlobsUnavailable
 from common.bus import Context, EachStage
+from common.bus.failures import REPLAY
 from common.bus.runtime import Bus
 from common.errors import Permanent, Transient
 from common.events import Event, SegmentReady, SegmentTranscribed, UsageRecorded
@@ -49,6 +51,8 @@ class World:
         self.runs = Counter[UUID]()
         self.store_seconds = 0.01
         """How long the lease store takes to answer."""
+        self.unheard_marks = 0
+        """How many of the next leases are marked as alone without an answer."""
         self.faults = 0
         """How often a lease may have lapsed under its holder, or could not be had: both count towards giving up."""
         self.calm = True
@@ -148,29 +152,30 @@ class World:
     def letters(self, event: UUID) -> int:
         """How many dead letters there are of an event."""
         self._read_on()
-        return self._dead[str(event)]
+        return sum(number for life, number in self._dead.items() if life.startswith(str(event)))
 
     def done(self, record: ToyRecord) -> bool:
         """Whether a record's fate is on the log: its output, its dead letter, another record that carries the event on.
 
         Or its job was cancelled. A retry is only a carrier: it is done when it was sent back. What carries on is of a
         later delivery, or was written later for the same one: of all records of an event one is carried by no other.
+        What was put back from the dead letters is another life of its event, and carried by none of an earlier one.
         """
         self._read_on()
-        event = _id(record)
-        if self._last[event] > _place(record):
+        life = _life(record)
+        if self._last[life] > _place(record):
             return True
         if record.topic in RETRIES:
             return False
-        return event in self._made or self._dead[event] > 0 or _job(record) in self.cancelled
+        return _id(record) in self._made or self._dead[life] > 0 or _job(record) in self.cancelled
 
     def _effect(self, event: UUID) -> None:
         outcomes = [outcome for _, outcome in self.scripts[event]]
-        name = str(event)
-        if self._dead[name]:
+        name, letters = str(event), self.letters(event)
+        if letters:
             refused = "refused" in outcomes or len([one for one in outcomes if one != "done"]) >= 3
             assert refused or self.faults, f"{name} is dead without a reason: {outcomes}"
-            assert self._dead[name] == 1 or not self.calm, f"{name} is dead {self._dead[name]} times"
+            assert letters == 1 or not self.calm, f"{name} is dead {letters} times"
 
     def _committing(self, group: str, offsets: Commit) -> None:
         for place, end in offsets.items():
@@ -214,11 +219,11 @@ class World:
 
     def _read_on(self) -> None:
         for record in self.kafka.written[self._read :]:
-            event = _id(record)
+            life = _life(record)
             if record.topic.endswith(".dead"):
-                self._dead[event] += 1
+                self._dead[life] += 1
             else:
-                self._last[event] = max(self._last.get(event, (0, 0)), _place(record))
+                self._last[life] = max(self._last.get(life, (0, 0)), _place(record))
             if record.topic == "segment.transcribed":
                 said = json.loads(record.value or b"")
                 made = ids.event_id(UUID(said["job_id"]), SegmentReady.type, 1, str(said["index"]))
@@ -247,7 +252,11 @@ class _Leases:
 
     async def renew(self, lease: Lease, *, alone: bool = False) -> bool:
         await self._reach()
-        return await self._store.renew(lease, alone=alone)
+        renewed = await self._store.renew(lease, alone=alone)
+        if alone and self._world.unheard_marks:
+            self._world.unheard_marks -= 1
+            raise BlobsUnavailable("the answer was lost")
+        return renewed
 
     async def release(self, lease: Lease) -> None:
         await self._reach()
@@ -319,6 +328,10 @@ def _usage(event: SegmentTranscribed) -> UsageRecorded:
 
 def _header(record: ToyRecord, name: str) -> bytes:
     return next((value for key, value in record.headers if key == name), b"")
+
+
+def _life(record: ToyRecord) -> str:
+    return f"{_id(record)} {_header(record, REPLAY).decode()}"
 
 
 def _id(record: ToyRecord) -> str:

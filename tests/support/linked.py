@@ -70,8 +70,13 @@ class Linked:
     engine: FakeDeepgram
     receiver: Receiver
     proxies: dict[Link, FaultyProxy]
-    accepted: list[str] = field(default_factory=list)
+    _clients: list[Submits] = field(default_factory=list)
     _redelivered: int = 0
+
+    @property
+    def accepted(self) -> list[str]:
+        """The jobs that any client had accepted so far."""
+        return [job for client in self._clients for job in client.accepted.values()]
 
     @contextmanager
     def explained(self) -> Iterator[None]:
@@ -84,17 +89,17 @@ class Linked:
 
     def submits(self, name: str, *, seed: int, translate: int = 0) -> Submits:
         """A client of its gateway."""
-        return Submits(self.fleet.urls[0], KEY, name, seed, translate)
+        self._clients.append(client := Submits(self.fleet.urls[0], KEY, name, seed, translate))
+        return client
 
     def ended(self, submits: Submits, *, seconds: float) -> None:
-        """Wait until all that was accepted so far is completed and its ending delivered.
+        """Wait until all that was accepted so far has ended and its ending was delivered.
 
         Raises
         ------
-        TimeoutError
+        AssertionError
             It was not within ``seconds``.
         """
-        self.accepted += submits.accepted.values()
         wanted, deadline = set(self.accepted), time.monotonic() + seconds
 
         def waiting() -> int:
@@ -127,7 +132,7 @@ class Linked:
         return history
 
     def settled(self, submits: Submits, tally: Tally, *, seconds: float) -> History:
-        """Wait as `ended` does, then judge, also what did not end in time."""
+        """Wait as `ended` does, then judge, also what did not end in time; raises as both do."""
         try:
             self.ended(submits, seconds=seconds)
         finally:

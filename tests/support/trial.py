@@ -81,10 +81,10 @@ class Trial:
     def busiest(self, *, least: int = 1) -> str:
         """The payer of most calls that are in flight now; empty when nobody has ``least``.
 
-        Passes over who hears something for the third time: what ends its process that often is put aside, as R4 says.
+        Passes over who hears something for the fourth time: what ends its process that often is put aside, as R4 says.
         """
         in_flight, made = self.in_flight(), Counter(call.sha256 for call in self.calls)
-        suspected = {call.payer for call in in_flight if made[call.sha256] > 2}
+        suspected = {call.payer for call in in_flight if made[call.sha256] > 3}
         payers = Counter(call.payer for call in in_flight if call.payer not in suspected)
         return max((payer for payer, calls in payers.items() if calls >= least), key=payers.__getitem__, default="")
 

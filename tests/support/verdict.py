@@ -27,7 +27,8 @@ class Finding:
     Lost: ``lost`` was accepted and is not in Postgres, ``unfinished`` is there without an ending, ``unannounced`` has
     no terminal event, ``undelivered`` no webhook. Made up: ``phantom``. Doubled: ``two_endings``, ``two_bodies`` of
     one webhook, ``two_contents`` of one event, ``not_one_set`` of segments or utterances, ``misbilled`` jobs whose
-    usage rows are not one for each segment or do not add up. ``reordered``: a step before what it follows from.
+    usage rows are not one for each segment or do not add up. ``reordered``: steps before
+    what they follow from.
     """
 
     lost: list[str]

@@ -46,7 +46,7 @@ def test_a_stop_that_runs_out_of_time_while_a_lease_is_given_back_still_commits(
         assert there.runs[event] == 1
 
 
-def test_several_events_that_kill_their_process_kill_four_each_although_none_is_committed_before_the_next() -> None:
+def test_several_events_that_kill_their_process_kill_four_each_at_most_though_nothing_is_committed() -> None:
     with world(1, 2) as there:
         there.kafka.commit_troubles = ["refused"] * 10_000
         there.start()
@@ -68,7 +68,7 @@ def test_several_events_that_kill_their_process_kill_four_each_although_none_is_
         assert [there.letters(killer) for killer in killers] == [1, 1, 1]
 
 
-def test_a_letter_that_is_put_back_has_four_lives_again() -> None:
+def test_a_letter_that_is_put_back_may_end_four_again() -> None:
     with world(1, 2) as there:
         killer = publish(there, [(0.0, "kills")] * 20)
         there.loop.advance(120)
@@ -102,3 +102,49 @@ def test_a_letter_that_is_put_back_beside_a_copy_of_what_it_was_has_its_turn() -
         assert there.runs[event] == 1, "it waits for the copy that runs"
         there.finish()
         assert there.runs[event] == 2
+
+
+def test_a_letter_that_is_put_back_is_not_lost_where_the_store_is_away_for_a_copy_of_what_it_was() -> None:
+    with world(1, 2) as there:
+        there.kafka.commit_troubles = ["refused"] * 10_000
+        killer = publish(there, [(0.0, "kills")] * 20)
+        there.loop.advance(120)
+        assert (there.runs[killer], there.letters(killer)) == (4, 1)
+        for process in list(there.buses):
+            there.crash(process)
+        there.leases.down = True
+        append(there, [], 0, ("x-replay", b"one"))
+        there.start()
+        while not any("retry" in record.topic for record in there.kafka.written):
+            there.loop.advance(0.1)
+        there.leases.down = False
+        there.finish()
+        assert (there.runs[killer], there.letters(killer)) == (5, 1)
+
+
+def test_what_is_known_of_an_event_that_kills_its_process_outlives_stops_while_it_waits_to_be_alone() -> None:
+    with world(1, 2) as there:
+        there.start()
+        there.loop.advance(1)
+        killer = append(there, [(0.0, "kills")] * 40)
+        append(there, [(60.0, "done")] * 40, 1)
+        for _ in range(8):
+            there.loop.advance(TTL * 5)
+            for process in list(there.buses):
+                there.loop.do(there.leave(process))
+            there.start()
+        there.finish()
+        assert there.runs[killer] == 4
+        assert there.letters(killer) == 1
+
+
+def test_a_lost_answer_of_the_store_counts_no_run_that_never_was() -> None:
+    with world(1, 2) as there:
+        there.start()
+        there.loop.advance(1)
+        event = append(there, [(0.0, "kills")] * 2 + [(0.0, "done")])
+        there.loop.advance(TTL)
+        there.unheard_marks = 2
+        there.finish()
+        assert not there.unheard_marks, "the lease was marked as alone while answers were lost"
+        assert (there.runs[event], there.letters(event)) == (3, 0)

@@ -63,7 +63,7 @@ class LeaseMachine(RuleBasedStateMachine):
             assert got is None, "two holders at once"
             return
         assert got is not None, "nobody holds it"
-        expected: tuple[int, bool, str | None] = (0, False, None)
+        expected: tuple[int, int, str | None] = (0, 0, None)
         if held is not None:
             expected = (0, 0, held.buried) if held.free else (held.lease.takeovers + 1, held.alone, held.buried)
         assert (got.name, got.takeovers, got.alone, got.buried) == (name, *expected)

@@ -6,11 +6,11 @@ _TRIM_THRESHOLD = -1
 _MMAP_THRESHOLD = -3
 """As in glibc's ``malloc.h``."""
 
-LARGEST_REUSED = 4 * 1024 * 1024
+_LARGEST_REUSED = 4 * 1024 * 1024
 """Bytes of the largest block taken from the heap; a larger one is mapped for itself and unmapped again."""
 
-KEPT = 16 * 1024 * 1024
-"""Free bytes at the heap's end that are kept rather than given back."""
+_KEPT = 16 * 1024 * 1024
+"""Free bytes at the end of each heap (a thread may have its own) that are kept rather than given back."""
 
 
 def keep_freed() -> bool:
@@ -27,4 +27,4 @@ def keep_freed() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return all([mallopt(_MMAP_THRESHOLD, LARGEST_REUSED) == 1, mallopt(_TRIM_THRESHOLD, KEPT) == 1])
+    return all([mallopt(_MMAP_THRESHOLD, _LARGEST_REUSED) == 1, mallopt(_TRIM_THRESHOLD, _KEPT) == 1])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -12,24 +13,33 @@ from common.leases import Lease, Leases
 
 log = structlog.get_logger(__name__)
 
+_MARK_PAUSES = (0.0, 0.5, 1.0, 2.0)
+"""Seconds before each attempt to mark a lease."""
+
 
 class Hold:
-    """Beats a lease from its making until `give_back`, which releases it unless told otherwise before."""
+    """Beats a lease from its making until `give_back`, which does what was said last: `release`, if nothing was."""
 
     def __init__(self, leases: Leases, lease: Lease, beat_seconds: float) -> None:
         self._leases = leases
         self._lease = lease
         self._beat_seconds = beat_seconds
-        self._let_go: Callable[[], Awaitable[None]] | None = partial(leases.release, lease)
+        self._let_go: Callable[[], Awaitable[None]] | None
+        self.release()
         self._beating = asyncio.create_task(self._beat())
 
     async def mark_alone(self) -> bool:
         """Say that the work now runs alone; False when the lease was lost, or the store does not answer."""
-        try:
-            return await self._leases.renew(self._lease, alone=True)
-        except BlobsUnavailable:
-            self.let_lapse()
-            return False
+        for pause in _MARK_PAUSES:
+            await asyncio.sleep(pause)
+            # Where only the answer was lost, it would count a run that never was.
+            with suppress(BlobsUnavailable):
+                return await self._leases.renew(self._lease, alone=True)
+        return False
+
+    def release(self) -> None:
+        """Give it back as free, with nothing known of it."""
+        self._let_go = partial(self._leases.release, self._lease)
 
     def let_lapse(self) -> None:
         """Do not give it back, so that whoever takes it over knows what this holder knew."""

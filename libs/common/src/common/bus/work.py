@@ -32,9 +32,9 @@ PARK_SECONDS = 1.0
 """How long an event whose lease is held elsewhere waits, off the work slots, before it is looked at again."""
 _PROGRESS_SECONDS = 1.0
 _SUSPECT = 2
-"""Processes that ended under an event, after which it runs alone."""
+"""Holders that fell silent over an event, after which it runs alone."""
 _POISON = 2
-"""Processes that ended while it ran alone, after which it is put aside.
+"""Holders that fell silent while it ran alone, after which it is put aside.
 
 One such end proves little where processes are killed from outside all the time.
 """
@@ -253,6 +253,7 @@ class Worker:
                 hold.bury(life)
                 self._finish(delivery, "duplicate")
             elif lease.takeovers >= _SUSPECT:
+                hold.let_lapse()  # stopped while it waits for the others, what is known of it must not be forgotten
                 # Whatever ends this program meanwhile, it is no other event.
                 async with self._solitude.alone():
                     if not await hold.mark_alone():
@@ -260,6 +261,7 @@ class Worker:
                     elif lease.alone >= _POISON:
                         await self._put_aside(delivery, event, hold, life)
                     else:
+                        hold.release()
                         await self._attempt(delivery, event, context)
                         # The next to begin may end this program, and the lease would blame this event, which is done.
                         await hold.give_back()
@@ -270,7 +272,6 @@ class Worker:
 
     async def _put_aside(self, delivery: Delivery, event: Event, hold: Hold, life: str) -> None:
         poison = Failure("poison", "Working on this ended our program several times.", "Poison", permanent=True)
-        hold.let_lapse()  # stopped before the letter is acknowledged, it must not be tried once more
         outcome = await self._failures.failed(delivery.record, event, poison)
         # Its offset may be committed only after the next event has ended this program.
         hold.bury(life)
@@ -316,11 +317,11 @@ class Worker:
         del delivery.record
 
     def _outlives(self, twin: Delivery, delivery: Delivery, outcome: str) -> bool:
-        if outcome == "retried":
-            # The retry itself, back before the broker had answered that it has it: nobody else carries it.
-            return self._number(twin) > self._number(delivery)
-        # A dead letter that was put back, met by a copy of what it was before.
-        return outcome in {"dead", "duplicate"} and life_of(twin.record) != life_of(delivery.record)
+        if life_of(twin.record) != life_of(delivery.record):
+            # A dead letter that was put back, met by a copy of what it was: who carries that on may be aside already.
+            return outcome in {"dead", "duplicate", "retried"}
+        # The retry itself, back before the broker had answered that it has it: nobody else carries it.
+        return outcome == "retried" and self._number(twin) > self._number(delivery)
 
     def _number(self, delivery: Delivery) -> int:
         return delivery_number(delivery.record, self.service)

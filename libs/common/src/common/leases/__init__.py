@@ -31,7 +31,7 @@ class Leases(Protocol):
         ...
 
     async def release(self, lease: Lease) -> None:
-        """Give the lease up and forget its take-overs; harmless when it was lost."""
+        """Give the lease up and forget all that it said; harmless when it was lost."""
         ...
 
     async def bury(self, lease: Lease, life: str) -> None:

@@ -89,7 +89,7 @@ class AzureLeases:
                     continue
                 before = _FREE if fresh else (await blob.get_blob_properties(lease=token)).metadata
                 takeovers = int(before["takeovers"]) + (before["held"] == "yes")
-                lease = Lease(name, token, takeovers, int(before["alone"]), before.get("buried"))
+                lease = Lease(name, token, takeovers, _times(before["alone"]), before.get("buried"))
                 await self._mark(blob, lease)
                 return lease
 
@@ -170,3 +170,8 @@ class AzureLeases:
         if lease.buried is not None:
             metadata["buried"] = lease.buried
         await blob.set_blob_metadata(metadata, lease=lease.token)
+
+
+def _times(said: str) -> int:
+    """A count; ``no`` and ``yes`` stood there before it was one, and a service of that time may still write them."""
+    return {"no": 0, "yes": 1}[said] if said in {"no", "yes"} else int(said)

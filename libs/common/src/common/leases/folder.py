@@ -182,4 +182,6 @@ def _load(file: int) -> _Entry:
 
 def _store(file: int, entry: _Entry) -> None:
     # One write of one length: a crash leaves the old text or the new one, never a mixture.
-    os.pwrite(file, json.dumps(vars(entry)).encode().ljust(_ENTRY_BYTES), 0)
+    # What is not said is left out, so that a service that does not know it yet can read the rest.
+    said = {name: value for name, value in vars(entry).items() if value is not None}
+    os.pwrite(file, json.dumps(said).encode().ljust(_ENTRY_BYTES), 0)

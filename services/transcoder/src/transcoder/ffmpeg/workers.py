@@ -46,7 +46,10 @@ class Worker:
             return None
 
     async def ended(self) -> int | None:
-        """Wait for its end; its exit status, negative for a signal, or None when whoever forked it is gone too."""
+        """Wait for its end; its exit status, negative for a signal.
+
+        None when whoever forks is gone, or could make no child.
+        """
         with suppress(ConnectionError):
             status = await asyncio.get_running_loop().sock_recv(self._leash, STATUS.size)
             if len(status) == STATUS.size:
