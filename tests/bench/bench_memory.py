@@ -1,6 +1,6 @@
 """Bench F3: whether cost follows the length of a recording, through the whole platform.
 
-One recording of ten minutes and one of eight hours, from upload to the transcript read as JSON and as text, by a
+Recordings of ten minutes, two hours and eight hours, from upload to the transcript read as JSON and as text, by a
 provider that costs nothing and hears utterances of ten words. Peaks are each service process's own, counted anew for
 each recording; CPU is that of all services with their children. Run by ``make bench``.
 """
@@ -8,7 +8,6 @@ each recording; CPU is that of all services with their children. Run by ``make b
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,11 +21,11 @@ from support.running import Running
 from support.transcribing import tones, transcribe_all
 
 SHORT = 10
-AT_ONCE = 8
-"""Short recordings that together have as many segments as a transcriber makes calls at once."""
+"""Minutes of the recording that the long one is compared with."""
+ENOUGH = 120
+"""Minutes of one that has more segments than a transcriber makes calls at once: from there on nothing may grow."""
 WORDS = 10
 """Words of an utterance; a pause of 1.2 s follows."""
-"""Minutes of the recording that the long one is compared with."""
 
 
 @dataclass(frozen=True)
@@ -47,36 +46,29 @@ def utterances(sha256: str, seconds: float) -> Spoken:
     ]
 
 
-def measure(platform: Running, files: Sequence[Path], costs: Costs, *, minutes: int) -> Run:
-    """Send recordings of so many minutes together through the platform, all at once, and read their transcripts."""
+def measure(platform: Running, file: Path, costs: Costs, *, minutes: int) -> Run:
+    """Send a recording of so many minutes through the platform and read its transcript."""
     costs.forget_peaks()
     cpu, wall = costs.cpu(), time.perf_counter()
-    jobs = transcribe_all(platform, files)
+    [job] = transcribe_all(platform, [file])
     with Client(Gateway(platform.url, platform.key)) as client:
-        for job in jobs:
-            for format_ in ("json", "txt"):
-                client.transcript(str(job["id"]), format=format_)
+        for format_ in ("json", "txt"):
+            client.transcript(str(job["id"]), format=format_)
     wall, cpu = time.perf_counter() - wall, costs.cpu() - cpu
     return Run(costs.peaks(), cpu / minutes * 60, wall)
 
 
 def compare(platform: Running, folder: Path, *, hours: int) -> list[Result]:
-    """The short recording once to warm up and once to measure, some of them at once, the long one; in this order."""
-    short, long = tones(folder, SHORT), tones(folder, hours * 60)
-    costs, runs = Costs(platform), {}
-    for name, files, minutes in (
-        ("warm-up", [short], SHORT),
-        (f"{SHORT} min", [short], SHORT),
-        (f"{AT_ONCE} times {SHORT} min", [short] * AT_ONCE, SHORT * AT_ONCE),
-        (f"{hours} h", [long], hours * 60),
-    ):
-        runs[name] = run = measure(platform, files, costs, minutes=minutes)
+    """The short recording once to warm up and once to measure, one that is long enough, the long one; in this order."""
+    costs, runs = Costs(platform), list[Run]()
+    for minutes in (SHORT, SHORT, ENOUGH, hours * 60):
+        runs.append(run := measure(platform, tones(folder, minutes), costs, minutes=minutes))
         peaks = "  ".join(f"{service} {mib:.0f}" for service, mib in run.peaks.items())
-        print(f"{name:15} {run.wall:6.1f} s  {run.cpu:6.2f} CPU s/h  MiB: {peaks}", flush=True)
-    _, brief, several, full = runs.values()
+        print(f"{minutes:4} min  {run.wall:6.1f} s  {run.cpu:6.2f} CPU s/h  MiB: {peaks}", flush=True)
+    _, brief, enough, full = runs
     return [
         growth(hours, f"{SHORT} minutes", brief, full),
-        growth(hours, f"{SHORT} minutes, {AT_ONCE} at once, with as many calls under way", several, full),
+        growth(hours, f"{ENOUGH // 60} h", enough, full),
         result(
             f"F3 CPU of all services per hour of audio, {hours} h",
             f"{SHORT} minutes",

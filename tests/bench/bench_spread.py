@@ -35,6 +35,8 @@ LATENCY = 0.4
 PAID = {"SCRIBEWIRE_SEGMENT_SECONDS": "20", "SCRIBEWIRE_CONCURRENCY": "6"}
 OFFLINE = {"SCRIBEWIRE_SEGMENT_SECONDS": "6", "SCRIBEWIRE_OFFLINE_WORKERS": "1"}
 """Fine segments, so that a short recording has enough of them to share."""
+WARM_UP = 20
+"""Seconds of speech that warm up a recogniser."""
 
 
 @contextmanager
@@ -78,7 +80,7 @@ def recognised(platform: Running, file: Path, provider: str) -> float:
 def compare(
     platform: Running, folder: Path, provider: str, media: Callable[[int], Path], *, rounds: int
 ) -> tuple[list[float], list[float]]:
-    """Seconds with one transcriber and with two, in turn; the first recording warms up."""
+    """Seconds with one transcriber and with two, in turn; recordings numbered 0 and less only warm up."""
     one, two = [], []
     recognised(platform, media(0), provider)
     for number in range(rounds):
@@ -104,7 +106,7 @@ def main() -> int:
     parser = arguments(__doc__)
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--minutes", type=int, default=60, help="length of the recording for the provider")
-    parser.add_argument("--seconds", type=int, default=60, help="length of the recording for pocketsphinx")
+    parser.add_argument("--seconds", type=int, default=300, help="length of the recording for pocketsphinx")
     given = parser.parse_args()
     loop = ThreadLoop()
     with tempfile.TemporaryDirectory() as name, loop.entered(FakeDeepgram(latency=LATENCY)) as engine:
@@ -123,7 +125,7 @@ def main() -> int:
                 platform,
                 folder,
                 "pocketsphinx",
-                lambda number: speech(folder, given.seconds, number),
+                lambda number: speech(folder, given.seconds if number > 0 else WARM_UP, number),
                 rounds=given.rounds,
             )
     loop.close()
