@@ -25,7 +25,7 @@ from scribewire_local.parts import environment
 from scribewire_local.settings import LocalSettings
 from support.bench import Result, arguments, result, told
 from support.fake_deepgram import FakeDeepgram
-from support.history import rows
+from support.history import statuses_in
 from support.paid_platform import paid_platform
 from support.running import Running
 from support.tones import recording
@@ -84,7 +84,7 @@ def latencies(client: Client, folder: Path, *, first: int, count: int) -> list[f
 
 def bulk_jobs(platform: Running) -> tuple[int, int]:
     """How many jobs are recorded and how many of them are completed."""
-    jobs, _ = asyncio.run(rows(joined(platform)["DATABASE_URL"]))
+    jobs = asyncio.run(statuses_in(joined(platform)["DATABASE_URL"]))
     return len(jobs), sum(status == "completed" for status in jobs.values())
 
 

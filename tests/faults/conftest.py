@@ -11,7 +11,7 @@ from scribewire.client import Client
 from scribewire.config import Gateway
 from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, running_fleet
-from support.history import jobs_in
+from support.history import statuses_in
 from support.platform import running_kafka, running_postgres
 from support.promises import FULL
 from support.receiver import Receiver
@@ -67,7 +67,7 @@ def trial(fleet: Fleet, engine: FakeDeepgram, receiver: Receiver, tmp_path: Path
     """A scenario's part of what the fleet does; what an earlier one left is finished first."""
     fleet.wait_ready()
     until(
-        lambda: all(row.status in ENDED for row in asyncio.run(jobs_in(fleet.dsn)).values()),
+        lambda: all(status in ENDED for status in asyncio.run(statuses_in(fleet.dsn)).values()),
         seconds=120,
         every=0.5,
         why="the jobs of the scenario before have ended",

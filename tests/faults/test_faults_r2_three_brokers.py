@@ -16,7 +16,7 @@ from scribewire_local.kafka import Kafka
 from support.brokers import three_brokers
 from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, running_fleet
-from support.history import check, observe, rows
+from support.history import check, observe, statuses_in
 from support.lag import behind
 from support.platform import folder_of, fresh_database
 from support.promises import FULL, SEED, scenario
@@ -96,7 +96,7 @@ def test_brokers_are_killed_in_turn_under_load(cluster: Cluster) -> None:
         accepted = list(submits.accepted.values())
 
         def left() -> set[str]:
-            states, _ = asyncio.run(rows(cluster.dsn))
+            states = asyncio.run(statuses_in(cluster.dsn))
             return set(accepted) - {job for job, state in states.items() if state in ENDED}
 
         try:

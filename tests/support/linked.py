@@ -20,7 +20,7 @@ from support.fake_deepgram import FakeDeepgram
 from support.fake_openai_chat import fake_chat
 from support.faulty_proxy import FaultyProxy, Speaks, faulty_proxy
 from support.fleet import KEY, Fleet, running_fleet
-from support.history import History, check, observe, rows
+from support.history import History, check, observe, statuses_in
 from support.lag import behind
 from support.platform import folder_of, running_kafka, running_postgres
 from support.promises import Tally
@@ -103,7 +103,7 @@ class Linked:
         wanted, deadline = set(self.accepted), time.monotonic() + seconds
 
         def waiting() -> int:
-            states, _ = asyncio.run(rows(self.postgres.dsn))
+            states = asyncio.run(statuses_in(self.postgres.dsn))
             return len(wanted - {job for job, state in states.items() if state in ENDED})
 
         until(lambda: not waiting(), seconds=seconds, every=0.5, why=f"every job of {submits.name} ends")

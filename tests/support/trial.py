@@ -13,7 +13,7 @@ from typing import Any
 from common.events import JobFailed
 from support.fake_deepgram import FakeDeepgram
 from support.fleet import KEY, Fleet, Life
-from support.history import History, jobs_in, observe
+from support.history import History, observe, statuses_in
 from support.load import Load
 from support.paid_calls import Call
 from support.promises import SEED, Tally
@@ -39,7 +39,7 @@ class Trial:
         self.engine = engine
         self._receiver = receiver
         self._folder = folder
-        self._before = frozenset(asyncio.run(jobs_in(fleet.dsn)))
+        self._before = frozenset(asyncio.run(statuses_in(fleet.dsn)))
         self._calls = len(engine.calls)
         self._hooks = len(receiver.received)
         self._began = time.time()
@@ -101,8 +101,8 @@ class Trial:
 
     def statuses(self) -> Counter[str]:
         """How many of the trial's jobs are in each status now."""
-        jobs = asyncio.run(jobs_in(self.fleet.dsn))
-        return Counter(row.status for job, row in jobs.items() if job not in self._before)
+        jobs = asyncio.run(statuses_in(self.fleet.dsn))
+        return Counter(status for job, status in jobs.items() if job not in self._before)
 
     def ended(self) -> int:
         """How many of the trial's jobs have ended."""
