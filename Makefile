@@ -50,7 +50,7 @@ bench: $(STAMP) ## measure throughput and memory; the results lie in build/bench
 	@status=0; PYTHONPATH=tests $(BIN)/python tests/bench || status=$$?; \
 	PYTHONPATH=tests $(BIN)/python -m support.pages performance; exit $$status
 
-faults: $(STAMP) ## the fault runs at full size (about an hour); the results lie in build/faults.json
+faults: $(STAMP) ## the fault runs at full size (an hour and a half); the results lie in build/faults.json
 	@[ -n "$(ARGS)" ] || rm -f build/faults.json
 	@status=0; SCRIBEWIRE_FAULTS=full $(PYTEST) tests/faults -s $(ARGS) || status=$$?; \
 	PYTHONPATH=tests $(BIN)/python -m support.pages reliability; exit $$status
