@@ -34,6 +34,7 @@ from scribewire_local.ports import free_port
 from support.bench import Result, arguments, result, told
 from support.gateway import KEY, prepare
 from support.gateway_process import gateway_process
+from support.peers import listens
 from support.platform import running_kafka, running_postgres
 from support.waiting import until
 
@@ -130,7 +131,7 @@ def peer_process(folder: Path) -> Iterator[tuple[int, str]]:
     port = free_port()
     with subprocess.Popen([sys.executable, __file__, "peer", str(folder), str(port)]) as process:
         try:
-            until(lambda: _answers(port), seconds=20, why="the peer serves")
+            until(lambda: listens(port), seconds=20, why="the peer serves")
             yield process.pid, f"http://127.0.0.1:{port}"
         finally:
             process.terminate()
@@ -174,19 +175,11 @@ def nginx_process(folder: Path) -> Iterator[tuple[int, str]]:
     config.write_text(NGINX.format(folder=folder, port=port, user=user))
     with subprocess.Popen([program, "-e", "stderr", "-p", str(folder), "-c", str(config)]) as master:
         try:
-            until(lambda: psutil.Process(master.pid).children() and _answers(port), seconds=20, why="nginx serves")
+            until(lambda: psutil.Process(master.pid).children() and listens(port), seconds=20, why="nginx serves")
             [worker] = psutil.Process(master.pid).children()
             yield worker.pid, f"http://127.0.0.1:{port}"
         finally:
             master.terminate()
-
-
-def _answers(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port)).close()
-    except ConnectionRefusedError:
-        return False
-    return True
 
 
 def _block(pattern: bytes) -> bytes:

@@ -79,7 +79,7 @@ async def disturb(platform: Linked, those: Sequence[Trouble]) -> None:
         async with asyncio.timeout(MEETS_NOTHING):
             while not all(proxy.hits[fault] for proxy, fault in met):
                 for proxy, fault in met:
-                    if proxy.hits[fault]:
+                    if proxy.fault is not None and proxy.hits[fault]:
                         await proxy.heal()  # nothing may come as far as the other link before
                 await asyncio.sleep(0.1)
     finally:

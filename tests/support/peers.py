@@ -5,13 +5,14 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
+
+from support.waiting import until
 
 ROOT = Path(__file__).parents[2]
 PINNED = ROOT / "tests" / "bench" / "peers.txt"
@@ -71,15 +72,15 @@ def cpu_seconds(*pids: int) -> float:
     return total
 
 
+def listens(port: int) -> bool:
+    """Whether something on this machine accepts connections on a port."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 def wait_until_listening(port: int, *, seconds: float = 20.0) -> None:
     """Wait until something on this machine accepts connections on a port."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1.0).close()
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    until(lambda: listens(port), seconds=seconds, every=0.05, why=f"something listens on {port}")
