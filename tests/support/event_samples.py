@@ -157,5 +157,5 @@ SAMPLES: tuple[Event, ...] = (
             "cost_usd": 0.0044,
         }
     ),
-    events.ProofDeleted.model_validate({**COMMON, "blobs": 5, "rows": 7, "tombstones": 2}),
+    events.ProofDeleted.model_validate({**COMMON, "account": True, "jobs": 3, "blobs": 5, "rows": 7, "tombstones": 2}),
 )

@@ -338,6 +338,10 @@ class ProofDeleted(Event):
 
     type: ClassVar[str] = "proof.deleted"
 
+    account: bool = Field(
+        default=False, description="A whole account was erased, not one job; ``job_id`` is the account's id then."
+    )
+    jobs: int = Field(default=0, description="How many jobs went with an account; each has a proof of its own.")
     blobs: int = 0
     rows: int = 0
     tombstones: int = 0

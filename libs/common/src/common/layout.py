@@ -11,6 +11,11 @@ def _folder(owner: str) -> str:
     return f"users/{owner}"
 
 
+def everything_of(owner: str) -> str:
+    """Prefix of everything an owner has; erasing an account erases this."""
+    return f"{_folder(owner)}/"
+
+
 def job_prefixes(owner: str, job: UUID) -> tuple[str, ...]:
     """Every prefix under which a job's blobs lie; erasing a job erases these."""
     return tuple(f"{_folder(owner)}/{part}/{job}/" for part in ("originals", "audio", "transcripts"))

@@ -15,6 +15,8 @@ from common.db.pool import open_pool
 from common.errors import Transient
 from common.logs import configure
 from common.service import Service, serve
+from recorder.accounts import AccountEraser
+from recorder.accountstore import AccountStore
 from recorder.announce import Announcer
 from recorder.erase import Eraser
 from recorder.handler import Record
@@ -34,12 +36,14 @@ async def build() -> AsyncIterator[Service]:
     settings = Settings()
     async with AsyncExitStack() as stack:
         blobs = await stack.enter_async_context(open_blobs(settings))
-        store = Store(await stack.enter_async_context(open_pool(settings)))
+        pool = await stack.enter_async_context(open_pool(settings))
+        store = Store(pool)
         producer = Producer(settings.kafka, service="recorder")
         await producer.start()
         stack.push_async_callback(producer.stop)
         announcer = Announcer(projection=store, log=producer)
         eraser = Eraser(projection=store, blobs=blobs, log=producer)
+        accounts = AccountEraser(accounts=AccountStore(pool), blobs=blobs, log=producer)
         stage = BatchStage(
             events=LIVE,
             handler=Record(projection=store, spoken=Spoken(blobs), erasing=eraser.wake),
@@ -50,7 +54,7 @@ async def build() -> AsyncIterator[Service]:
             name="recorder",
             settings=settings,
             stages=[stage],
-            background=[announcer.run, eraser.run],
+            background=[announcer.run, eraser.run, accounts.run],
             producer=producer,
         )
 

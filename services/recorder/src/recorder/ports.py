@@ -8,6 +8,7 @@ from typing import Protocol
 from uuid import UUID
 
 from common.events import Event, JobControl, Terminal, UsageRecorded
+from common.options import Lane
 from common.transcript import Utterance
 from recorder.job import Job
 
@@ -23,6 +24,29 @@ class Sweep:
     rows: int
     proved: bool
     round: int
+
+
+@dataclass(frozen=True)
+class ErasedAccount:
+    """An account that is to leave nothing; ``jobs`` is how many it had, ``proved`` whether nothing was left once."""
+
+    owner: str
+    asked_at: datetime
+    jobs: int
+    proved: bool
+
+    @property
+    def id(self) -> UUID:
+        """The account's id, which is its name as an owner."""
+        return UUID(self.owner)
+
+
+@dataclass(frozen=True)
+class DroppedRows:
+    """How many rows of an account have gone by now, beside its jobs'."""
+
+    usage: int
+    deliveries: int
 
 
 class Ledger(Protocol):
@@ -92,6 +116,48 @@ class Projection(Protocol):
 
     async def swept(self, sweep: Sweep) -> None:
         """Note that a sweep is done and proved, unless another was asked for meanwhile."""
+        ...
+
+
+class Accounts(Protocol):
+    """Accounts that are erased, and what the pipeline has of them; methods raise as those of `Ledger`."""
+
+    async def to_sweep(self, *, now: datetime, late: bool, limit: int) -> list[ErasedAccount]:
+        """Some accounts that are not done.
+
+        Parameters
+        ----------
+        now
+            The time, aware.
+        late
+            Also those done once of which something came since, and once those asked for a day ago.
+        limit
+            Most of them.
+        """
+        ...
+
+    async def jobs_of(self, owner: str, limit: int) -> list[tuple[UUID, Lane]]:
+        """Some jobs of an owner, with their lanes."""
+        ...
+
+    async def swept_all_jobs(self, owner: str) -> bool:
+        """Whether nothing is left to sweep of jobs of an owner that were erased."""
+        ...
+
+    async def usage_of(self, owner: str, limit: int) -> list[UUID]:
+        """Some billable acts of an owner."""
+        ...
+
+    async def drop_usage(self, owner: str, usage: Sequence[UUID]) -> None:
+        """Remove and count billable acts."""
+        ...
+
+    async def drop_deliveries(self, owner: str) -> DroppedRows:
+        """Remove and count webhook deliveries; return what has gone in all."""
+        ...
+
+    async def swept(self, owner: str, at: datetime) -> None:
+        """Note that nothing is left."""
         ...
 
 

@@ -149,3 +149,33 @@ SELECT job_id, owner, languages, erased_at, rows, proved, round FROM erased_jobs
 
 MARK_SWEPT = """
 UPDATE erased_jobs SET sweep = false, proved = true, owner = NULL, languages = NULL WHERE job_id = $1 AND round = $2"""
+
+_ACCOUNTS = "SELECT owner, asked_at, jobs, swept_at IS NOT NULL AS proved FROM erased_accounts"
+
+ASKED_ACCOUNTS = f"{_ACCOUNTS} WHERE swept_at IS NULL ORDER BY asked_at LIMIT $1"
+
+LATE_ACCOUNTS = f"""{_ACCOUNTS}
+ WHERE swept_at IS NULL
+    OR (swept_at < asked_at + interval '1 day' AND $2::timestamptz >= asked_at + interval '1 day')
+    OR EXISTS (SELECT FROM jobs WHERE jobs.owner = erased_accounts.owner)
+    OR EXISTS (SELECT FROM usage WHERE usage.owner = erased_accounts.owner)
+    OR EXISTS (SELECT FROM webhook_deliveries WHERE webhook_deliveries.owner = erased_accounts.owner)
+ ORDER BY asked_at
+ LIMIT $1"""  # noqa: S608 - no input
+
+JOBS_OF_OWNER = "SELECT id, lane FROM jobs WHERE owner = $1 LIMIT $2"
+
+JOBS_ARE_SWEPT = "SELECT NOT EXISTS (SELECT FROM erased_jobs WHERE sweep AND owner = $1)"
+
+USAGE_OF_OWNER = "SELECT id FROM usage WHERE owner = $1 LIMIT $2"
+
+DROP_USAGE = """
+WITH gone AS (DELETE FROM usage WHERE id = ANY($2::uuid[]) RETURNING id)
+UPDATE erased_accounts SET usage = usage + (SELECT count(*) FROM gone) WHERE owner = $1"""
+
+DROP_DELIVERIES = """
+WITH gone AS (DELETE FROM webhook_deliveries WHERE owner = $1 RETURNING id)
+UPDATE erased_accounts SET deliveries = deliveries + (SELECT count(*) FROM gone) WHERE owner = $1
+RETURNING usage, deliveries"""
+
+MARK_ACCOUNT_SWEPT = "UPDATE erased_accounts SET swept_at = $2 WHERE owner = $1"

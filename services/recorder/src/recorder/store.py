@@ -39,7 +39,7 @@ class Store:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator["Transaction"]:
         """One transaction."""
-        with _in_two_words():
+        with in_two_words():
             async with self._pool.acquire() as connection, connection.transaction():
                 yield Transaction(connection)
 
@@ -53,19 +53,19 @@ class Store:
 
     async def unannounced(self, limit: int) -> list[Job]:
         """Some jobs that have ended and were not announced."""
-        with _in_two_words():
+        with in_two_words():
             async with self._pool.acquire() as connection:
                 return await _jobs(connection, await connection.fetch(sql.UNANNOUNCED, limit))
 
     async def to_sweep(self, limit: int) -> list[Sweep]:
         """Some erased jobs that are still to be swept."""
-        with _in_two_words():
+        with in_two_words():
             rows = await self._pool.fetch(sql.TO_SWEEP, limit)
         return [Sweep(**{**row, "languages": tuple(sorted(set(row["languages"] or ())))}) for row in rows]
 
     async def swept(self, sweep: Sweep) -> None:
         """Note that a sweep is done."""
-        with _in_two_words():
+        with in_two_words():
             await self._pool.execute(sql.MARK_SWEPT, sweep.job_id, sweep.round)
 
 
@@ -189,7 +189,7 @@ class Transaction:
 
 
 @contextmanager
-def _in_two_words() -> Iterator[None]:
+def in_two_words() -> Iterator[None]:
     """What asyncpg raises, as `Transient` or `Permanent`; neither tells what was in the rows."""
     try:
         yield

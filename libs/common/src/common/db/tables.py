@@ -122,6 +122,17 @@ erased_jobs = Table(
     Index("erased_jobs_sweep", "job_id", postgresql_where=text("sweep")),
 )
 
+erased_accounts = Table(
+    "erased_accounts",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("asked_at", _time, nullable=False),
+    Column("swept_at", _time, comment="When nothing was left; null until then."),
+    Column("jobs", Integer, nullable=False, server_default="0", comment="How many there were, for the proof."),
+    Column("usage", Integer, nullable=False, server_default="0"),
+    Column("deliveries", Integer, nullable=False, server_default="0"),
+)
+
 projection_offsets = Table(
     "projection_offsets",
     metadata,
@@ -164,4 +175,5 @@ webhook_deliveries = Table(
     Column("created_at", _time, nullable=False),
     Index("webhook_deliveries_due", "due_at", postgresql_where=text("delivered_at IS NULL AND failed_at IS NULL")),
     Index("webhook_deliveries_job", "job_id"),
+    Index("webhook_deliveries_owner", "owner"),
 )
