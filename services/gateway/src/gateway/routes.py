@@ -12,9 +12,10 @@ from gateway.models import (
     WebhookCreated,
     WebhookList,
 )
+from gateway.privacy import table as privacy
 from gateway.routing import Answer, Route
 
-ROUTES: tuple[Route, ...] = (
+_OWN: tuple[Route, ...] = (
     Route(
         operation="submit_job",
         method="POST",
@@ -177,3 +178,5 @@ ROUTES: tuple[Route, ...] = (
         door="loopback",
     ),
 )
+
+ROUTES: tuple[Route, ...] = (*_OWN, *privacy.ROUTES)

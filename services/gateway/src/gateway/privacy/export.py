@@ -1,0 +1,179 @@
+"""GET /v1/account/export: everything about an owner as a ZIP that a person can read, made while it is sent."""
+
+import asyncio
+import csv
+import io
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from common.blobs import BlobNotFound, Blobs, read_all
+from common.crypt import Crypt
+from common.formats import render
+from common.transcript import Transcript, Translation
+from gateway.filenames import sanitise
+from gateway.models import Job
+from gateway.privacy.archive import Archive
+from gateway.privacy.store import ENCRYPTED, STREAMED, PrivacyStore
+from gateway.store import JobRow, Store
+
+_PAGE = 100
+
+README = """\
+Everything Scribewire has about you, as of {at:%Y-%m-%d %H:%M} UTC.
+
+account.json        who you are, as you told us
+consents.json       what you agreed to, and when
+sessions.json       where and when you logged in
+other_logins.json   accounts elsewhere that you log in with
+keys.json           your API keys; the keys themselves are not stored, only fingerprints that are of no use to anyone
+webhooks.json       addresses your results are sent to; their secrets are left out
+mails.json          letters we sent you
+activity.csv        what you did, as our audit log has it
+usage.csv           what was done for you, and what it cost
+jobs.csv            your jobs, one a line
+jobs/               a folder for each job: the recording, its transcript and translations as text and, with all details,
+                    as JSON, and job.json with how it went{left_out}
+
+Times are in UTC. Text is UTF-8.
+"""
+
+OVERVIEW = ("id", "created_at", "filename", "status", "language", "duration", "words", "provider", "finished_at")
+
+LEFT_OUT = "\n\nRecordings were left out, as you asked."
+
+
+class Export:
+    """Writes an owner's export."""
+
+    def __init__(self, *, store: Store, privacy: PrivacyStore, blobs: Blobs, crypt: Crypt) -> None:
+        self._store = store
+        self._privacy = privacy
+        self._blobs = blobs
+        self._crypt = crypt
+
+    async def content(self, owner: str, *, at: datetime, recordings: bool) -> AsyncIterator[bytes]:
+        """The file's bytes.
+
+        Parameters
+        ----------
+        owner
+            Whose.
+        at
+            Now.
+        recordings
+            Whether to put the recordings in.
+        """
+        with Archive() as archive:
+            archive.text("README.txt", README.format(at=at, left_out="" if recordings else LEFT_OUT), modified=at)
+            for name, found in (await self._privacy.exported(owner)).items():
+                shown: Any = [self._plain(row) for row in found]
+                if name == "account":
+                    shown = shown[0] if shown else {"owner": owner}
+                archive.text(f"{name}.json", _json(shown), modified=at)
+            tables = {name: self._table(owner, name) for name in STREAMED} | {"jobs": self._overview(owner)}
+            for name, rows in tables.items():
+                async for chunk in archive.member(f"{name}.csv", rows, modified=at, compress=True):
+                    yield chunk
+            async for page in self._jobs(owner):
+                for job in page:
+                    # Read again one by one: a job of the page may be gone by its turn.
+                    if row := await self._store.job(owner, job.id):
+                        async for chunk in self._job(archive, owner, row, recordings=recordings):
+                            yield chunk
+            yield archive.end()
+
+    def _plain(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            key: self._crypt.decrypt(value) if key in ENCRYPTED and value is not None else value
+            for key, value in row.items()
+        }
+
+    async def _table(self, owner: str, name: str) -> AsyncIterator[bytes]:
+        header: Sequence[str] = ()
+        async for rows in self._privacy.streamed(owner, name):
+            if not header:
+                header = [column for column in rows[0] if column != "id"]
+                yield _csv([header])
+            yield _csv([_cell(row[column]) for column in header] for row in rows)
+
+    async def _overview(self, owner: str) -> AsyncIterator[bytes]:
+        yield _csv([OVERVIEW])
+        async for page in self._jobs(owner):
+            yield _csv([_cell(getattr(job, column)) for column in OVERVIEW] for job in page)
+
+    async def _jobs(self, owner: str) -> AsyncIterator[list[Job]]:
+        place: tuple[datetime, UUID] | None = None
+        while True:
+            jobs = await self._store.newest(owner, status=None, before=place, limit=_PAGE)
+            yield jobs
+            if len(jobs) < _PAGE:
+                return
+            place = (jobs[-1].created_at, jobs[-1].id)
+
+    async def _job(self, archive: Archive, owner: str, row: JobRow, *, recordings: bool) -> AsyncIterator[bytes]:
+        job, at = row.job, row.job.updated_at
+        folder = f"jobs/{job.created_at:%Y-%m-%d} {_stem(job)} {str(job.id)[:8]}"
+        archive.text(f"{folder}/job.json", job.model_dump_json(indent=2), modified=at)
+        results: dict[str, tuple[str, type[Transcript] | type[Translation]]] = {}
+        if row.transcript is not None:
+            results["transcript"] = (row.transcript, Transcript)
+        for language, blob in row.translations.items():
+            results[f"translation.{language}"] = (blob, Translation)
+        for name, (blob, model) in results.items():
+            try:
+                raw = await read_all(self._blobs, blob)
+            except BlobNotFound:
+                continue  # erased since
+            archive.text(f"{folder}/{name}.json", raw.decode(), modified=at)
+            archive.text(f"{folder}/{name}.txt", await asyncio.to_thread(_text, raw, model), modified=at)
+        yield archive.take()
+        source = await self._privacy.source(owner, job.id) if recordings else None
+        if source is not None:
+            recording = archive.member(f"{folder}/{_recording(job)}", self._blobs.read(source), modified=at)
+            try:
+                async for chunk in recording:
+                    yield chunk
+            except BlobNotFound:
+                pass  # erased since
+
+
+def _text(raw: bytes, model: type[Transcript] | type[Translation]) -> str:
+    return render(model.model_validate_json(raw), "txt")
+
+
+def _stem(job: Job) -> str:
+    name = sanitise((job.filename or "").replace("/", "_")) or "recording"
+    return (name.rpartition(".")[0] or name)[:80]
+
+
+def _recording(job: Job) -> str:
+    ending = (sanitise(job.filename) or "").rpartition(".")[2]
+    return f"recording.{ending}" if ending and ending.isascii() and ending.isalnum() else "recording"
+
+
+def _csv(rows: Iterable[Sequence[str]]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()
+
+
+def _cell(value: Any) -> str:
+    """A value as a cell; a text that a spreadsheet would take for a formula is marked as text."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, dict | list):
+        return _json(value, indent=None)
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return "" if value is None else str(value)
+
+
+def _json(value: Any, indent: int | None = 2) -> str:
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=_plain)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,115 @@
+"""Every SQL statement of an export and of an account's end."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from gateway.database import Database
+
+EXPORTED: Mapping[str, str] = {
+    "account": """
+SELECT id, email, username, first_name, last_name, company, role, plan, confirmed_at, created_at, updated_at,
+       password_changed_at, last_login
+  FROM accounts WHERE id::text = $1""",
+    "consents": "SELECT kind, given, at, ip FROM consents WHERE account_id::text = $1 ORDER BY at, id",
+    "sessions": """
+SELECT created_at, last_seen, expires_at, revoked_at, revoked_reason, user_agent, ip
+  FROM sessions WHERE account_id::text = $1 ORDER BY created_at, id""",
+    "other_logins": "SELECT issuer, subject, created_at FROM oidc_identities WHERE account_id::text = $1",
+    "keys": """
+SELECT id, name, prefix, scopes, created_at, expires_at, last_used_at, uses, revoked_at
+  FROM api_keys WHERE owner = $1 ORDER BY created_at, id""",
+    "webhooks": """
+SELECT id, url, events, created_at, disabled_at, disabled_reason
+  FROM webhook_endpoints WHERE owner = $1 ORDER BY created_at, id""",
+    "mails": "SELECT kind, recipient, created_at, sent_at FROM mails WHERE account_id::text = $1 ORDER BY created_at",
+}
+"""What there is beside jobs, each as one JSON file of the export; no secret is among it, nor the hash of one."""
+
+ENCRYPTED = ("first_name", "last_name", "company")
+
+STREAMED: Mapping[str, str] = {
+    "usage": """
+SELECT at, service, provider, endpoint, model, audio_seconds, tokens, cost_usd, job_id, id
+  FROM usage WHERE owner = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3)) ORDER BY at, id LIMIT $4""",
+    "activity": """
+SELECT at, action, ip, user_agent, details, id
+  FROM audit_log WHERE actor = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3)) ORDER BY at, id LIMIT $4""",
+}
+
+SOURCE_OF = "SELECT source_blob FROM jobs WHERE owner = $1 AND id = $2"
+
+ASK = """
+INSERT INTO erased_accounts (owner, asked_at, jobs) SELECT $1, $2, count(*) FROM jobs WHERE owner = $1
+ON CONFLICT (owner) DO NOTHING
+RETURNING jobs"""
+
+FORGET: Mapping[str, str] = {
+    "mails": "DELETE FROM mails WHERE account_id::text = $1",
+    "api_keys": "DELETE FROM api_keys WHERE owner = $1",
+    "webhook_endpoints": "DELETE FROM webhook_endpoints WHERE owner = $1",
+    "audit_log": "UPDATE audit_log SET ip = NULL, user_agent = NULL, details = '{}' WHERE actor = $1",
+    "accounts": "DELETE FROM accounts WHERE id::text = $1",
+}
+"""What the gateway itself knows of an account, by table. Tables that refer to `accounts` go with it. Of the audit log
+it stays that an account, by then a bare id, did a thing at a time."""
+
+PAGE = 1000
+
+
+class PrivacyStore:
+    """Reads all that is about an owner; ends an account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def exported(self, owner: str) -> dict[str, list[dict[str, Any]]]:
+        """Everything but jobs, usage and activity, by the names of `EXPORTED`."""
+        async with self._database.connection() as connection:
+            return {
+                name: [dict(row) for row in await connection.fetch(statement, owner)]
+                for name, statement in EXPORTED.items()
+            }
+
+    async def streamed(self, owner: str, name: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
+        """Pages of what may be much, oldest first, by the names of `STREAMED`."""
+        at: datetime | None = None
+        last: UUID | None = None
+        while True:
+            async with self._database.connection() as connection:
+                rows = await connection.fetch(STREAMED[name], owner, at, last, PAGE)
+            if rows:
+                yield [dict(row) for row in rows]
+            if len(rows) < PAGE:
+                return
+            at, last = rows[-1]["at"], rows[-1]["id"]
+
+    async def source(self, owner: str, job: UUID) -> str | None:
+        """Where a job's recording lies."""
+        async with self._database.connection() as connection:
+            found: str | None = await connection.fetchval(SOURCE_OF, owner, job)
+            return found
+
+    async def end(self, owner: str, at: datetime) -> int | None:
+        """Forget an account, and ask for what the pipeline has of it; all of it or nothing.
+
+        Returns
+        -------
+        int or None
+            How many jobs it had; None when it was ended before.
+        """
+        async with self._database.connection() as connection, connection.transaction():
+            jobs: int | None = await connection.fetchval(ASK, owner, at)
+            for statement in FORGET.values():
+                await connection.execute(statement, owner)
+            return jobs
+
+    async def ended(self, owner: str) -> bool:
+        """Whether nothing is left of an account."""
+        async with self._database.connection() as connection:
+            return bool(
+                await connection.fetchval(
+                    "SELECT EXISTS (SELECT FROM erased_accounts WHERE owner = $1 AND swept_at IS NOT NULL)", owner
+                )
+            )

@@ -1,0 +1,61 @@
+"""The addresses of an export and of an account's end."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.routing import Answer, Route
+
+
+class ExportQuery(BaseModel):
+    """What to put into an export."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    recordings: bool = Field(default=True, description="Put the recordings themselves in.")
+
+
+class AccountDeletion(BaseModel):
+    """An account's end that is under way."""
+
+    id: str
+    status: str = "deleting"
+    jobs: int = Field(description="How many jobs the account had.")
+
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        operation="export_account",
+        method="GET",
+        path="/v1/account/export",
+        scope="account",
+        summary="Everything there is about you, in one ZIP",
+        description=(
+            "Made while it is sent: profile, consents, sessions, keys (without the keys), webhooks, what you did, "
+            "usage, and a folder for each job with the recording, the transcript and its translations. A part that "
+            "goes away meanwhile ends the answer early, and the file cannot be opened then."
+        ),
+        query=ExportQuery,
+        answers={
+            200: Answer(
+                "The file.", media=("application/zip",), headers={"Content-Disposition": "A file name that fits."}
+            )
+        },
+        problems=(409, 422, 503),
+    ),
+    Route(
+        operation="delete_account",
+        method="DELETE",
+        path="/v1/account",
+        scope="account",
+        summary="End the account and erase everything of it",
+        description=(
+            "From the answer on nobody comes in with what belonged to the account. Jobs, recordings, transcripts, "
+            "usage, webhooks and their deliveries are erased, in the log as well (within the time its topics take to "
+            "forget), and `proof.deleted` with `account` true tells when nothing was left."
+        ),
+        answers={
+            202: Answer("The erasure goes on in the background.", AccountDeletion),
+            204: Answer("Everything is erased."),
+        },
+        problems=(403, 409, 503),
+    ),
+)
