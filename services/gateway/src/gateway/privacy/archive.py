@@ -42,6 +42,7 @@ class Archive:
         info = _info(name, modified, zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED)
         with self._zip.open(info, "w", force_zip64=True) as member:
             member.write(first)
+            yield self.take()
             async for chunk in chunks:
                 member.write(chunk)
                 if self._made.waiting >= _DRAINED_AT:
