@@ -149,6 +149,7 @@ class Fleet:
             "DATABASE_URL": dsn,
             "SCRIBEWIRE_BLOBS": (folder / "blobs").as_uri(),
             "SCRIBEWIRE_OPERATOR_KEY_FILE": str(key_file),
+            "SCRIBEWIRE_ENCRYPTION_KEYS_FILE": str(encryption_keys(folder)),
             "SCRIBEWIRE_WEBHOOK_ALLOW_PRIVATE": "1",
             "SCRIBEWIRE_REUSE": "false",  # who sends the same bytes again means to have the work done again
             **(env or {}),
