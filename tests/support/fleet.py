@@ -14,6 +14,7 @@ from scribewire_local.keeper import Backoff, Keeper
 from scribewire_local.parts import ONE_SHOTS, SERVICES
 from scribewire_local.ports import HOST, free_port
 from scribewire_local.service import Service
+from support.gateway import encryption_keys
 from support.waiting import until
 
 KEY = "sw-operator-key-of-the-fault-runs"
