@@ -6,13 +6,16 @@ from sqlalchemy import (
     Column,
     DateTime,
     Double,
+    ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Numeric,
     Table,
     Text,
     false,
+    func,
     text,
     true,
 )
@@ -164,4 +167,166 @@ webhook_deliveries = Table(
     Column("created_at", _time, nullable=False),
     Index("webhook_deliveries_due", "due_at", postgresql_where=text("delivered_at IS NULL AND failed_at IS NULL")),
     Index("webhook_deliveries_job", "job_id"),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("email", Text, comment="As written; null for an identity elsewhere that names none."),
+    Column("email_key", Text, unique=True, comment="In the form in which two spellings are one."),
+    Column("username", Text),
+    Column("username_key", Text, unique=True),
+    Column("password_hash", Text, comment="Argon2id, or an imported hash until the next login; null for none."),
+    Column("first_name", Text, comment="Fernet, as are last_name and company."),
+    Column("last_name", Text),
+    Column("company", Text),
+    Column("role", Text, nullable=False, server_default="user"),
+    Column("plan", Text, nullable=False, server_default="free"),
+    Column("is_active", Boolean, nullable=False, server_default=true()),
+    Column("confirmed_at", _time, comment="When the e-mail address was shown to be theirs."),
+    Column("created_at", _time, nullable=False),
+    Column("updated_at", _time, nullable=False),
+    Column("password_changed_at", _time),
+    Column("last_login", _time),
+    Column("imported_from", Text, unique=True, comment="Which system it came from, and its id there."),
+    Index("accounts_created", text("created_at DESC"), text("id DESC")),
+)
+
+
+def _account(*, nullable: bool = False) -> Column[object]:
+    return Column("account_id", UUID, ForeignKey("accounts.id", ondelete="CASCADE"), nullable=nullable)
+
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    _account(),
+    Column("created_at", _time, nullable=False),
+    Column("last_seen", _time, nullable=False),
+    Column("expires_at", _time, nullable=False),
+    Column("revoked_at", _time),
+    Column("revoked_reason", Text),
+    Column(
+        "family_hash",
+        LargeBinary,
+        nullable=False,
+        comment="SHA-256 of the part that all refresh tokens of the session share.",
+    ),
+    Column("refresh_hash", LargeBinary, nullable=False),
+    Column("previous_hash", LargeBinary),
+    Column("rotated_at", _time),
+    Column("successor", Text, comment="Fernet: the token that replaced the previous one, to say it again."),
+    Column("user_agent", Text),
+    Column("ip", Text),
+    Index("sessions_account", "account_id"),
+    Index("sessions_expires", "expires_at"),
+)
+
+resets = Table(
+    "resets",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    _account(),
+    Column("kind", Text, nullable=False, comment="What the token is for: reset or confirm."),
+    Column("token_hash", LargeBinary, nullable=False, unique=True),
+    Column("created_at", _time, nullable=False),
+    Column("expires_at", _time, nullable=False),
+    Column("used_at", _time),
+    Column("ip", Text),
+    Index("resets_account", "account_id"),
+)
+
+consents = Table(
+    "consents",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    _account(),
+    Column("kind", Text, nullable=False),
+    Column("given", Boolean, nullable=False),
+    Column("at", _time, nullable=False),
+    Column("ip", Text),
+    Index("consents_account_at", "account_id", "at"),
+)
+
+throttles = Table(
+    "throttles",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Column("at", _time, nullable=False),
+    Column("until", _time, comment="No attempt before; null for at once."),
+    Index("throttles_at", "at"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False, unique=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("created_at", _time, nullable=False),
+    Column("expires_at", _time),
+    Column("last_used_at", _time),
+    Column("uses", BigInteger, nullable=False, server_default="0"),
+    Column("revoked_at", _time),
+    Column("rotated_to", UUID),
+    Index("api_keys_owner", "owner", text("created_at DESC")),
+)
+
+signing_keys = Table(
+    "signing_keys",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("private_key", Text, nullable=False, comment="Fernet."),
+    Column("public_jwk", JSONB, nullable=False),
+    Column("created_at", _time, nullable=False),
+    Column("signs_until", _time, nullable=False),
+    Column("verifies_until", _time, nullable=False),
+)
+
+oidc_identities = Table(
+    "oidc_identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    _account(),
+    Column("created_at", _time, nullable=False, server_default=func.now()),
+    Index("oidc_identities_account", "account_id"),
+)
+
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("at", _time, nullable=False),
+    Column("actor", Text, comment="An owner; null for a stranger."),
+    Column("action", Text, nullable=False),
+    Column("ip", Text),
+    Column("user_agent", Text),
+    Column("details", JSONB, nullable=False),
+    Index("audit_log_at", text("at DESC"), text("id DESC")),
+    Index("audit_log_actor_at", "actor", text("at DESC"), text("id DESC")),
+)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    _account(nullable=True),
+    Column("kind", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    Column("body", Text, comment="Fernet; null once it was sent or given up."),
+    Column("created_at", _time, nullable=False),
+    Column("due_at", _time),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("sent_at", _time),
+    Column("failed_at", _time),
+    Column("last_error", Text),
+    Index("mails_due", "due_at", postgresql_where=text("sent_at IS NULL AND failed_at IS NULL")),
+    Index("mails_account", "account_id"),
 )
