@@ -59,7 +59,7 @@ ROUTES: tuple[Route, ...] = (
         operation="watch_job",
         method="GET",
         path="/v1/jobs/{id}/events",
-        scope="jobs:read",
+        scope="stream",
         summary="Follow a job live",
         description=(
             "Server-sent events. The `data` of each is the whole job; `event` is `progress`, or `completed`, `failed`, "

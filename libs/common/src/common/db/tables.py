@@ -191,6 +191,7 @@ accounts = Table(
     Column("last_login", _time),
     Column("imported_from", Text, unique=True, comment="Which system it came from, and its id there."),
     Index("accounts_created", text("created_at DESC"), text("id DESC")),
+    Index("accounts_bcrypt", "id", postgresql_where=text("password_hash LIKE '$2%'")),
 )
 
 
@@ -229,7 +230,6 @@ resets = Table(
     metadata,
     Column("id", UUID, primary_key=True),
     _account(),
-    Column("kind", Text, nullable=False, comment="What the token is for: reset or confirm."),
     Column("token_hash", LargeBinary, nullable=False, unique=True),
     Column("created_at", _time, nullable=False),
     Column("expires_at", _time, nullable=False),

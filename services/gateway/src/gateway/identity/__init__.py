@@ -1,1 +1,1 @@
-"""Who comes in: accounts, sessions, passwords, API keys, tokens, and the door that joins them."""
+"""Who people are: accounts, passwords, sessions, and what proves each."""

@@ -54,12 +54,12 @@ def read(token: str) -> Unverified:
     return Unverified(token, header, claims)
 
 
-def check_header(found: Unverified, *, algorithm: str, types: frozenset[str] | None = None) -> None:
-    """Raise `Refused` unless the token names this algorithm, letter by letter, and one of the types."""
+def check_header(found: Unverified, *, algorithm: str, types: frozenset[str]) -> None:
+    """Raise `Refused` unless the token names this algorithm, letter by letter, and one of the types, or none for ``""``."""
     if found.header.get("alg") != algorithm:
         raise Refused("algorithm")
-    typ = found.header.get("typ")
-    if types is not None and (not isinstance(typ, str) or typ.lower().removeprefix("application/") not in types):
+    typ = found.header.get("typ", "")
+    if not isinstance(typ, str) or typ.lower().removeprefix("application/") not in types:
         raise Refused("type")
 
 

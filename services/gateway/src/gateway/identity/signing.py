@@ -17,9 +17,10 @@ from typing import Protocol
 import structlog
 from joserfc.jwk import ECKey
 
+from common.crypt import Undecipherable
+from gateway.database import StoreUnavailable
 from gateway.identity.refused import Refused
 from gateway.identity.signing_store import SigningKeyRow
-from gateway.store import StoreUnavailable
 
 log = structlog.get_logger(__name__)
 
@@ -37,11 +38,11 @@ RETRY = 2.0
 class Sealing(Protocol):
     """Encrypts what is stored (`common.crypt.Crypt`)."""
 
-    def encrypt(self, text: str) -> str:
+    def encrypt(self, text: str, /) -> str:
         """The text, sealed."""
 
-    def decrypt(self, sealed: str) -> str:
-        """The text again."""
+    def decrypt(self, sealed: str, /) -> str:
+        """The text again; raises `common.crypt.Undecipherable`."""
 
 
 class Keeping(Protocol):
@@ -135,12 +136,17 @@ class SigningKeys:
     async def _load(self) -> None:
         self._asked = self._now()
         rows = await self._store.ensure(datetime.fromtimestamp(self._now(), UTC), self._due)
-        keys = {}
-        for row in rows:
-            known = self._keys.get(row.kid)
+        self._keys = {row.kid: key for row in rows if (key := self._opened(row)) is not None}
+
+    def _opened(self, row: SigningKeyRow) -> SigningKey | None:
+        """The key of a row; None where the row was not sealed by us: nobody plants a key by writing to the table."""
+        known = self._keys.get(row.kid)
+        try:
             key = known.key if known else ECKey.import_key(json.loads(self._crypt.decrypt(row.private_key)))
-            keys[row.kid] = SigningKey(row.kid, key, row.signs_until.timestamp(), row.verifies_until.timestamp())
-        self._keys = keys
+        except Undecipherable:
+            log.exception("signing_key_undecipherable", kid=row.kid)
+            return None
+        return SigningKey(row.kid, key, row.signs_until.timestamp(), row.verifies_until.timestamp())
 
     def _loaded(self, done: asyncio.Task[None]) -> None:
         self._loading = None
@@ -158,7 +164,7 @@ class SigningKeys:
 
     def _due(self, rows: list[SigningKeyRow]) -> SigningKeyRow | None:
         now = datetime.fromtimestamp(self._now(), UTC)
-        last = max((row.signs_until for row in rows), default=now)
+        last = max((row.signs_until for row in rows if self._opened(row) is not None), default=now)
         if last > now + EARLY:
             return None
         begins = max(last, now)

@@ -84,7 +84,7 @@ class Tokens:
         compact.check_claims(found, self._rules)
         compact.check_signature(found, await self._keys.verifier(found.kid), algorithm=ALGORITHM)
         owner, ends = str(found.claims["sub"]), float(found.claims["exp"]) + LEEWAY
-        if found.header["typ"] == STREAM:
+        if found.header["typ"] != ACCESS:
             return AccessClaims("stream", owner, None, ends)
         return AccessClaims("access", owner, _session(found.claims), ends)
 

@@ -34,6 +34,7 @@ CREATE TABLE accounts (
     "COMMENT ON COLUMN accounts.confirmed_at IS 'When the e-mail address was shown to be theirs.'",
     "COMMENT ON COLUMN accounts.imported_from IS 'Which system it came from, and its id there.'",
     "CREATE INDEX accounts_created ON accounts (created_at DESC, id DESC)",
+    "CREATE INDEX accounts_bcrypt ON accounts (id) WHERE password_hash LIKE '$2%'",
     """
 CREATE TABLE sessions (
     id uuid PRIMARY KEY,
@@ -59,14 +60,12 @@ CREATE TABLE sessions (
 CREATE TABLE resets (
     id uuid PRIMARY KEY,
     account_id uuid NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
-    kind text NOT NULL,
     token_hash bytea NOT NULL UNIQUE,
     created_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,
     used_at timestamptz,
     ip text
 )""",
-    "COMMENT ON COLUMN resets.kind IS 'What the token is for: reset or confirm.'",
     "CREATE INDEX resets_account ON resets (account_id)",
     """
 CREATE TABLE consents (
