@@ -55,7 +55,7 @@ def read(token: str) -> Unverified:
 
 
 def check_header(found: Unverified, *, algorithm: str, types: frozenset[str]) -> None:
-    """Raise `Refused` unless the token names this algorithm, letter by letter, and one of the types, or none for ``""``."""
+    """Raise `Refused` unless the token names this algorithm, letter by letter, and one of the types (``""``: none)."""
     if found.header.get("alg") != algorithm:
         raise Refused("algorithm")
     typ = found.header.get("typ", "")

@@ -57,8 +57,17 @@ class Keys:
         if not row.active:
             raise Refused("account_inactive")
         scopes = allowed(row.role, row.scopes)
-        role = "admin" if "admin" in scopes else "user"
-        return Admitted(Principal(row.owner, "key", scopes, role=role, plan=row.plan, credential=row.id), ends)
+        return Admitted(
+            Principal(
+                row.owner,
+                "key",
+                scopes,
+                role="admin" if "admin" in scopes else "user",  # An admin's key is an admin only if it was meant to be.
+                plan=row.plan,
+                credential=row.id,
+            ),
+            ends,
+        )
 
     async def create(
         self, principal: Principal, *, name: str, scopes: Iterable[KeyScope], expires_at: datetime | None

@@ -1,12 +1,16 @@
 """A credential that does not open the door: why, for the log and the audit; the client is told only that."""
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable
 
 import structlog
 from aiohttp import web
 from prometheus_client import Counter
+
+from gateway.database import StoreUnavailable
+from gateway.identity.ports import Audit
 
 log = structlog.get_logger(__name__)
 
@@ -22,15 +26,6 @@ class Refused(Exception):  # noqa: N818 - named for what happened
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-class Audit(Protocol):
-    """Where what happened to people and their things is kept."""
-
-    def note(
-        self, action: str, *, request: web.Request, owner: str | None = None, details: Mapping[str, str] | None = None
-    ) -> None:
-        """Keep one line, without waiting for it to be stored."""
 
 
 class Refusals:
@@ -49,6 +44,7 @@ class Refusals:
 
     def __init__(self, audit: Audit | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._audit = audit
+        self._writing: set[asyncio.Task[None]] = set()
         self._clock = clock
         self._tokens = float(BURST)
         self._filled = clock()
@@ -73,7 +69,19 @@ class Refusals:
         untold, self._untold = self._untold, 0
         log.warning("credential_refused", kind=kind, reason=reason, remote=request.remote, untold=untold)
         if self._audit is not None:
-            self._audit.note(f"{kind}.refused", request=request, details={"reason": reason})
+            # Whoever is refused does not wait for the line.
+            task = asyncio.create_task(self._write(self._audit, request, kind, reason))
+            self._writing.add(task)
+            task.add_done_callback(self._writing.discard)
+
+    async def close(self) -> None:
+        """Return when the lines told are written."""
+        await asyncio.gather(*self._writing)
+
+    @staticmethod
+    async def _write(audit: Audit, request: web.Request, kind: str, reason: str) -> None:
+        with contextlib.suppress(StoreUnavailable):  # The log has it.
+            await audit(request, f"{kind}.refused", reason=reason)
 
     def _may_tell(self) -> bool:
         now = self._clock()

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from joserfc import jwt
@@ -25,6 +25,14 @@ AUDIENCE = "scribewire-api"
 ACCESS_SECONDS = 15 * 60
 LONGEST_STREAM_SECONDS = 10 * 60
 LEEWAY = 30
+
+
+class Identified(Protocol):
+    """An account, as far as a token is concerned."""
+
+    @property
+    def id(self) -> UUID:
+        """The account's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +69,9 @@ class Tokens:
             exp={"essential": True},
         )
 
-    async def issue(self, account: UUID | str, session_id: UUID) -> tuple[str, int]:
-        """An access token of an account's session, and the seconds it is valid."""
-        token = await self._sign(ACCESS, str(account), ACCESS_SECONDS, sid=str(session_id))
+    async def issue(self, account: Identified, session: UUID) -> tuple[str, int]:
+        """An access token of an account's session, and the seconds it is valid; raises `StoreUnavailable`."""
+        token = await self._sign(ACCESS, str(account.id), ACCESS_SECONDS, sid=str(session))
         return token, ACCESS_SECONDS
 
     async def issue_stream(self, owner: str, seconds: int) -> str:
