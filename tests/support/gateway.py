@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from common import topics
 from common.bus.follow import read_to_end
 from common.bus.producer import Producer
+from common.crypt import generate
 from common.db.migrate import migrate
 from common.events import Event
 from gateway.__main__ import gateway
@@ -109,11 +110,15 @@ async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -
     blobs.mkdir(parents=True, exist_ok=True)
     key_file = folder / "operator.key"
     key_file.write_text(KEY + "\n")
+    crypt_file = folder / "encryption.keys"
+    if not crypt_file.exists():
+        generate(crypt_file)
     values: dict[str, Any] = {
         "kafka": kafka,
         "database_url": dsn,
         "blobs": blobs.as_uri(),
         "operator_key_file": key_file,
+        "encryption_keys_file": crypt_file,
         "port": 0,
         "reuse": False,  # a test that sends the same bytes again means to have the work done again
     }

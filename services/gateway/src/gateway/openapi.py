@@ -23,9 +23,11 @@ _TITLES = {
     404: "There is no such thing.",
     408: "The upload fell silent.",
     409: "Not in this state.",
+    410: "Not offered any more.",
     413: "Too large.",
     415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
+    429: "Too many attempts; try again after `Retry-After` seconds.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -148,7 +150,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _TITLES[status],
         "content": {"application/problem+json": _schema(ProblemDocument)},
     }
-    if status == 503:
+    if status in {429, 503}:
         described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return described
 

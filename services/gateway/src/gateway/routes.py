@@ -2,6 +2,7 @@
 
 from common.options import JobOptions
 from gateway.identity import keys_table
+from gateway.identity import table as identity
 from gateway.models import (
     Deletion,
     Health,
@@ -178,4 +179,5 @@ ROUTES: tuple[Route, ...] = (
         door="loopback",
     ),
     *keys_table.ROUTES,
+    *identity.ROUTES,
 )

@@ -1,5 +1,6 @@
 """Settings of the gateway."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
@@ -20,6 +21,36 @@ class GatewaySettings(CommonSettings):
         description="Port; 0 takes a free one.",
     )
     operator_key_file: Path = Field(description="File with the operator's key; the gateway does not start without it.")
+    encryption_keys_file: Path = Field(
+        description="File with Fernet keys, one a line, newest first, for what PostgreSQL keeps encrypted."
+    )
+    public_url: str | None = Field(
+        default=None, description="Where people find the gateway, for links in mails; by default the address here."
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks of proxies, comma-separated, whose X-Forwarded-For is believed, such as 10.0.0.0/8.",
+    )
+    session_hours: float = Field(default=24.0, gt=0, description="Hours a login lasts after its last activity.")
+    refresh_grace_seconds: float = Field(
+        default=10.0, ge=0, description="Seconds in which a refresh token just used gets the same answer again."
+    )
+    reset_minutes: int = Field(default=60, ge=1, description="Minutes the token of a password mail is good.")
+    password_checks: int = Field(default=4, ge=1, description="Passwords worked on at once, 19 MiB each.")
+    password_salt: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("PASSWORD_SALT", "SCRIBEWIRE_PASSWORD_SALT"),
+        description="Salt of imported SHA-256 password hashes; needed only for those.",
+    )
+    smtp_server: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("SMTP_SERVER", "SCRIBEWIRE_SMTP_SERVER"),
+        description="Mail server; the notifier sends through it, and without one no mail is sent.",
+    )
+    confirm_email: bool | None = Field(
+        default=None,
+        description="Make an account only once a mail to its address was answered; by default wherever mail is sent.",
+    )
     max_file_size_mb: int = Field(
         default=500,
         ge=1,
@@ -47,7 +78,6 @@ class GatewaySettings(CommonSettings):
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )
-
     key_pepper: SecretStr | None = Field(
         default=None,
         description="Secret beside the database under which API keys are hashed; 16 characters or more.",
@@ -98,12 +128,46 @@ class GatewaySettings(CommonSettings):
             raise ValueError(msg)
         return self
 
+    @field_validator("smtp_server", "public_url", mode="after")
+    @classmethod
+    def _empty_is_unset(cls, text: str | None) -> str | None:
+        return text or None
+
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for network in filter(None, map(str.strip, text.split(","))):
+            ip_network(network)
+        return text
+
+    @model_validator(mode="after")
+    def _mail_for_confirming(self) -> "GatewaySettings":
+        if self.confirm_email and self.smtp_server is None:
+            msg = "SCRIBEWIRE_CONFIRM_EMAIL needs SMTP_SERVER"
+            raise ValueError(msg)
+        return self
+
     @property
     def issuer(self) -> str | None:
         """The issuer whose tokens are taken beside our own."""
         if self.oidc_issuer is None and self.auth0_domain is not None:
             return f"https://{self.auth0_domain}/"
         return self.oidc_issuer
+
+    @property
+    def trusted_networks(self) -> list[str]:
+        """The networks of proxies that are believed."""
+        return [network.strip() for network in self.trusted_proxies.split(",") if network.strip()]
+
+    @property
+    def base_url(self) -> str:
+        """What links in mails begin with."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def confirms_email(self) -> bool:
+        """Whether an account waits for the answer to a mail."""
+        return self.smtp_server is not None if self.confirm_email is None else self.confirm_email
 
     @property
     def max_file_size(self) -> int:
