@@ -7,6 +7,8 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 
 from common.settings import CommonSettings
 
+SHORTEST_SECRET = 16
+
 
 class GatewaySettings(CommonSettings):
     """Where the gateway listens, who may come in, and how much it takes."""
@@ -76,6 +78,55 @@ class GatewaySettings(CommonSettings):
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )
+    key_pepper: SecretStr | None = Field(
+        default=None,
+        description="Secret beside the database under which API keys are hashed; 16 characters or more.",
+    )
+    legacy_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("API_KEY", "SCRIBEWIRE_LEGACY_API_KEY"),
+        description="One key, 16 characters or more, that opens jobs and webhooks of an owner named `legacy`.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="`iss` of another issuer's tokens, letter by letter; an https address."
+    )
+    oidc_audience: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("SCRIBEWIRE_OIDC_AUDIENCE", "AUTH0_AUDIENCE"),
+        description="`aud` that its tokens must have; needed with an issuer.",
+    )
+    auth0_domain: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AUTH0_DOMAIN", "SCRIBEWIRE_AUTH0_DOMAIN"),
+        description="Auth0's domain, such as `example.eu.auth0.com`; short for the issuer `https://DOMAIN/`.",
+    )
+    auth0_request_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        validation_alias=AliasChoices("AUTH0_REQUEST_TIMEOUT", "SCRIBEWIRE_OIDC_SECONDS"),
+        description="Longest wait for an answer of the issuer, in seconds.",
+    )
+
+    @field_validator("key_pepper", "legacy_api_key", "oidc_issuer", "oidc_audience", "auth0_domain", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        # Compose files pass on variables that are not set as empty ones.
+        return None if value == "" else value
+
+    @field_validator("key_pepper", "legacy_api_key")
+    @classmethod
+    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
+            msg = f"must have at least {SHORTEST_SECRET} characters"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _issuer_has_audience(self) -> "GatewaySettings":
+        if self.issuer is not None and self.oidc_audience is None:
+            msg = "AUTH0_AUDIENCE or SCRIBEWIRE_OIDC_AUDIENCE is needed: without it tokens made for others would do"
+            raise ValueError(msg)
+        return self
 
     @field_validator("smtp_server", "public_url", mode="after")
     @classmethod
@@ -95,6 +146,13 @@ class GatewaySettings(CommonSettings):
             msg = "SCRIBEWIRE_CONFIRM_EMAIL needs SMTP_SERVER"
             raise ValueError(msg)
         return self
+
+    @property
+    def issuer(self) -> str | None:
+        """The issuer whose tokens are taken beside our own."""
+        if self.oidc_issuer is None and self.auth0_domain is not None:
+            return f"https://{self.auth0_domain}/"
+        return self.oidc_issuer
 
     @property
     def trusted_networks(self) -> list[str]:
