@@ -16,6 +16,7 @@ from common import catalogue
 from common.blobs.open import open_blobs
 from common.bus.control import ControlLog
 from common.bus.producer import Producer
+from common.crypt import Crypt
 from common.db.pool import open_pool
 from common.events import Event, JobControl, Terminal
 from common.logs import configure
@@ -27,12 +28,16 @@ from gateway.accesslog import AccessLog
 from gateway.app import application
 from gateway.broker import Broker
 from gateway.database import Database
-from gateway.door import OperatorDoor
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
+from gateway.identity.opened import open_door
+from gateway.identity.room import Identity
 from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
+from gateway.privacy.api import PrivacyApi
+from gateway.privacy.export import Export
+from gateway.privacy.store import PrivacyStore
 from gateway.progress import advance
 from gateway.server import Runner
 from gateway.settings import GatewaySettings
@@ -60,13 +65,25 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
     str
         The address it serves at.
     """
-    door = OperatorDoor(settings.operator_key_file)
+    crypt = Crypt.of_file(settings.encryption_keys_file)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
         blobs = await opened.enter_async_context(open_blobs(settings))
         pool = await opened.enter_async_context(open_pool(settings))
         database = Database(pool, seconds=settings.store_seconds)
         store = Store(database)
+        identity = Identity(database=database, crypt=crypt, settings=settings)
+        opened.push_async_callback(identity.close)
+        entrance = await opened.enter_async_context(
+            open_door(
+                settings,
+                database=database,
+                crypt=crypt,
+                audit=identity.audit,
+                sessions=identity.sessions,
+                accounts=identity.accounts,
+            )
+        )
         producer = Producer(settings.kafka, service="gateway")
         await producer.start()
         opened.push_async_callback(producer.stop)
@@ -90,6 +107,13 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             settings=settings,
         )
         submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
+        privacy_store = PrivacyStore(database)
+        privacy = PrivacyApi(
+            export=Export(store=store, privacy=privacy_store, blobs=blobs, crypt=crypt),
+            store=privacy_store,
+            audit=identity.audit,
+            settings=settings,
+        )
         app = application(
             {
                 "submit_job": submit,
@@ -106,10 +130,15 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
                 "alive": health.alive,
                 "ready": health.ready,
                 "metrics": health.metrics,
+                **identity.handlers(entrance.tokens),
+                **entrance.handlers,
+                "export_account": privacy.export,
+                "delete_account": privacy.delete,
             },
-            door,
+            entrance.door,
         )
         await _in_background(opened, live.run())
+        await _in_background(opened, identity.keep_tidy())
         await _in_background(
             opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
         )

@@ -23,10 +23,12 @@ _TITLES = {
     404: "There is no such thing.",
     408: "The upload fell silent.",
     409: "Not in this state.",
+    410: "Not offered any more.",
     413: "Too large.",
     414: "The address is too long.",
     415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
+    429: "Too many attempts; try again after `Retry-After` seconds.",
     431: "The headers are too large.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
@@ -154,7 +156,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _TITLES[status],
         "content": {"application/problem+json": _schema(ProblemDocument)},
     }
-    if status == 503:
+    if status in {429, 503}:
         described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return described
 

@@ -7,6 +7,7 @@ from aiohttp import web
 from common.events import now
 from gateway.answers import json_answer
 from gateway.database import StoreUnavailable
+from gateway.identity.ports import Audit
 from gateway.principal import OPERATOR, owner_of
 from gateway.privacy.export import Export
 from gateway.privacy.store import PrivacyStore
@@ -24,9 +25,10 @@ _PAUSE = 0.1
 class PrivacyApi:
     """The handlers of `/v1/account/export` and `DELETE /v1/account`."""
 
-    def __init__(self, *, export: Export, store: PrivacyStore, settings: GatewaySettings) -> None:
+    def __init__(self, *, export: Export, store: PrivacyStore, audit: Audit, settings: GatewaySettings) -> None:
         self._export = export
         self._store = store
+        self._audit = audit
         self._settings = settings
         self._exporting: set[str] = set()
 
@@ -39,6 +41,7 @@ class PrivacyApi:
             )
         self._exporting.add(owner)
         try:
+            await self._audit(request, "account.exported", recordings=query.recordings)
             answer = web.StreamResponse(
                 headers={
                     "Content-Type": "application/zip",
@@ -61,6 +64,7 @@ class PrivacyApi:
         owner = owner_of(request)
         if owner == OPERATOR:
             raise Problem(NO_ACCOUNT, "The operator's key belongs to no account; there is none to delete.")
+        await self._audit(request, "account.deleted")
         jobs = await self._store.end(owner, now())
         try:
             async with asyncio.timeout(self._settings.delete_seconds):

@@ -49,7 +49,9 @@ FORGET: Mapping[str, str] = {
     "mails": "DELETE FROM mails WHERE account_id::text = $1",
     "api_keys": "DELETE FROM api_keys WHERE owner = $1",
     "webhook_endpoints": "DELETE FROM webhook_endpoints WHERE owner = $1",
-    "audit_log": "UPDATE audit_log SET ip = NULL, user_agent = NULL, details = '{}' WHERE actor = $1",
+    "audit_log": """
+UPDATE audit_log SET ip = NULL, user_agent = NULL, details = '{}'
+ WHERE actor = $1 OR details->>'account' = $1""",
     "accounts": "DELETE FROM accounts WHERE id::text = $1",
 }
 """What the gateway itself knows of an account, by table. Tables that refer to `accounts` go with it. Of the audit log
