@@ -11,7 +11,7 @@ import pytest
 from gateway.routes import ROUTES
 from gateway.routing import Route
 from support.gateway import RunningGateway, form, prepare, running_gateway
-from support.people import Person, person
+from support.people import Person, somebody
 from support.platform import fresh_database
 
 WITH_AN_ID = [route for route in ROUTES if "{id}" in route.path]
@@ -45,10 +45,11 @@ async def gateway(
 
 @pytest.fixture(scope="module")
 async def neighbours(gateway: RunningGateway) -> AsyncIterator[Neighbours]:
-    async with person(gateway.url, "has") as has, person(gateway.url, "wants") as wants:
-        key = (await has.post("/v1/keys", 201, json={"name": "laptop"}))["id"]
-        webhook = (await has.post("/v1/webhooks", 201, json={"url": "https://example.org/hook"}))["id"]
-        job = (await has.post("/v1/jobs", 202, data=form(b"RIFFsound")))["id"]
+    async with somebody(gateway.url) as has, somebody(gateway.url) as wants:
+        key = (await has.post("/v1/keys", {"name": "laptop"}, status=201))["id"]
+        webhook = (await has.post("/v1/webhooks", {"url": "https://example.org/hook"}, status=201))["id"]
+        async with has.http.post("/v1/jobs", data=form(b"RIFFsound"), headers=has.headers) as answer:
+            job = (await answer.json())["id"]
         yield Neighbours(
             has,
             wants,
@@ -57,7 +58,7 @@ async def neighbours(gateway: RunningGateway) -> AsyncIterator[Neighbours]:
                 "/v1/webhooks/": webhook,
                 "/v1/keys/": key,
                 "/auth/api-keys/": key,
-                "/v1/admin/accounts/": has.owner,
+                "/v1/admin/accounts/": has.id,
             },
         )
 
@@ -72,7 +73,9 @@ async def test_anothers_is_as_if_it_were_not_there(neighbours: Neighbours, route
     answers = []
     for thing in (neighbours.thing(route), str(uuid4())):
         path = route.path.replace("{id}", thing)
-        async with neighbours.wants.http.request(route.method, path, **body_for(route)) as answer:
+        async with neighbours.wants.http.request(
+            route.method, path, headers=neighbours.wants.headers, **body_for(route)
+        ) as answer:
             answers.append((answer.status, (await answer.text()).replace(thing, "ID")))
     assert answers[0] == answers[1]
     assert answers[0][0] == (403 if route.scope == "admin" else 404), answers[0]
@@ -80,17 +83,16 @@ async def test_anothers_is_as_if_it_were_not_there(neighbours: Neighbours, route
 
 @pytest.mark.parametrize("route", LISTS, ids=lambda route: route.operation)
 async def test_no_list_shows_what_is_anothers(neighbours: Neighbours, route: Route) -> None:
-    async with neighbours.wants.http.get(route.path) as answer:
+    async with neighbours.wants.http.get(route.path, headers=neighbours.wants.headers) as answer:
         shown = (await answer.read()).decode(errors="replace")
         assert answer.status == (403 if route.scope == "admin" else 200), shown
     assert not [thing for thing in neighbours.things.values() if thing in shown]
-    assert "has@example.org" not in shown
+    assert neighbours.has.email not in shown
 
 
 async def test_everything_is_still_there(gateway: RunningGateway, neighbours: Neighbours) -> None:
     """What another tried above had no effect; and the routes do find what is one's own."""
     for path in ("/v1/jobs", "/v1/webhooks", "/v1/keys"):
-        async with neighbours.has.http.get(path) as answer:
-            assert neighbours.things[f"{path}/"] in json.dumps(await answer.json())
+        assert neighbours.things[f"{path}/"] in json.dumps(await neighbours.has.get(path))
     async with gateway.http.get(f"/v1/jobs/{neighbours.things['/v1/jobs/']}") as answer:
         assert answer.status == 404, "not even the operator's key reads another's job"
