@@ -110,15 +110,12 @@ async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -
     blobs.mkdir(parents=True, exist_ok=True)
     key_file = folder / "operator.key"
     key_file.write_text(KEY + "\n")
-    crypt_file = folder / "encryption.keys"
-    if not crypt_file.exists():
-        generate(crypt_file)
     values: dict[str, Any] = {
+        "encryption_keys_file": encryption_keys(folder),
         "kafka": kafka,
         "database_url": dsn,
         "blobs": blobs.as_uri(),
         "operator_key_file": key_file,
-        "encryption_keys_file": crypt_file,
         "port": 0,
         "reuse": False,  # a test that sends the same bytes again means to have the work done again
     }
@@ -140,6 +137,14 @@ async def problem(answer: aiohttp.ClientResponse, status: int, kind: str) -> dic
     assert document["title"]
     assert document["detail"]
     return dict(document)
+
+
+def encryption_keys(folder: Path) -> Path:
+    """The file of the keys for encrypted columns, made when it is not there."""
+    path = folder / "encryption.keys"
+    if not path.exists():
+        generate(path)
+    return path
 
 
 async def prepare(kafka: str, dsn: str) -> None:

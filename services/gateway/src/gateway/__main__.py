@@ -81,6 +81,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
                 accounts=identity.accounts,
             )
         )
+        identity.sessions.when_ended(entrance.seen.forget)
         producer = Producer(settings.kafka, service="gateway")
         await producer.start()
         opened.push_async_callback(producer.stop)

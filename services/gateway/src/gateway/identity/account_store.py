@@ -243,7 +243,9 @@ class AccountStore:
         assert account is not None  # noqa: S101 - the row has an id
         return Person(
             account=account,
-            **{name: self._plain(row[name]) for name in ("first_name", "last_name", "company")},
+            first_name=self._plain(row["first_name"]),
+            last_name=self._plain(row["last_name"]),
+            company=self._plain(row["company"]),
             **{name: row[name] for name in ("confirmed_at", "created_at", "updated_at", "last_login", "has_password")},
             consents=dict.fromkeys(CONSENTS, False) | (row["consents"] or {}),
         )
