@@ -17,7 +17,9 @@ from gateway.problems import TOO_MANY, Problem
 
 # The clock is PostgreSQL's. A wait that ends later than any wait can is of a clock that was set back: it is over.
 TAKE = """
-INSERT INTO throttles AS t (key, attempts, at) VALUES ($1, 1, clock_timestamp())
+INSERT INTO throttles AS t (key, attempts, at, until)
+VALUES ($1, 1, clock_timestamp(),
+        CASE WHEN $2::integer <= 1 THEN clock_timestamp() + least($4::float8, $3::float8) * interval '1 second' END)
 ON CONFLICT (key) DO UPDATE
    SET attempts = CASE WHEN t.at < clock_timestamp() - $5::interval THEN 1 ELSE t.attempts + 1 END,
        at = clock_timestamp(),
@@ -58,7 +60,7 @@ class Limit:
     free: int
     first: float = 1.0
     longest: float = 900.0
-    forgotten: timedelta = timedelta(minutes=15)
+    forgotten: timedelta = timedelta(hours=1)
 
 
 def login_limits(who: str, address: str, *, at_home: bool) -> list[Limit]:
@@ -137,13 +139,21 @@ def too_many(seconds: float) -> Problem:
 
 async def _take(connection: Any, limits: Iterable[Limit]) -> float | None:
     """None when every limit allowed it; otherwise the seconds to wait, and nothing was counted."""
+    refused: Limit | None = None
     transaction = connection.transaction()
     await transaction.start()
-    for limit in limits:
-        arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten)
-        if await connection.fetchval(TAKE, *arguments) is None:
-            wait = await connection.fetchval(WAIT, limit.key) or 0.0
-            await transaction.rollback()
-            return float(wait)
-    await transaction.commit()
-    return None
+    try:
+        for limit in limits:
+            arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten)
+            if await connection.fetchval(TAKE, *arguments) is None:
+                refused = limit
+                break
+    except BaseException:
+        await transaction.rollback()
+        raise
+    if refused is None:
+        await transaction.commit()
+        return None
+    wait = await connection.fetchval(WAIT, refused.key)
+    await transaction.rollback()
+    return float(wait or 0.0)
