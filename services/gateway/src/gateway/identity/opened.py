@@ -80,6 +80,7 @@ async def open_door(
             accounts=accounts,
             seen=seen,
             refusals=refusals,
+            audit=audit,
         )
         yield OpenedDoor(door, tokens, seen, _handlers(KeysApi(keys=keys, audit=audit), StreamTokensApi(tokens)))
 
