@@ -40,6 +40,8 @@ from gateway.store import Store
 from gateway.submit import Submit
 from gateway.sweep import keep_sweeping
 from gateway.transcripts import Transcripts
+from gateway.uploads.room import uploads_room
+from gateway.uploads.sweep import keep_sweeping as keep_sweeping_uploads
 from gateway.watch import Watch
 from gateway.webhooks import WebhooksApi
 
@@ -90,8 +92,10 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             settings=settings,
         )
         submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
+        room = uploads_room(blobs, acceptance, settings)
         app = application(
             {
+                **room.handlers,
                 "submit_job": submit,
                 "list_jobs": jobs_api.list,
                 "get_job": jobs_api.get,
@@ -110,9 +114,10 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             door,
         )
         await _in_background(opened, live.run())
-        await _in_background(
-            opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
-        )
+        # An upload that was held has no row either until a batch takes it.
+        orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
+        await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
+        await _in_background(opened, keep_sweeping_uploads(room.uploads, every=SWEEP_EVERY))
         runner = Runner(
             app,
             idle_seconds=settings.idle_seconds,

@@ -13,8 +13,9 @@ from gateway.models import (
     WebhookList,
 )
 from gateway.routing import Answer, Route
+from gateway.uploads.table import ROUTES as UPLOADS
 
-ROUTES: tuple[Route, ...] = (
+_HERE: tuple[Route, ...] = (
     Route(
         operation="submit_job",
         method="POST",
@@ -177,3 +178,5 @@ ROUTES: tuple[Route, ...] = (
         door="loopback",
     ),
 )
+
+ROUTES = (*_HERE, *UPLOADS)
