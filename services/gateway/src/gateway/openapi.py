@@ -21,15 +21,17 @@ _TITLES = {
     401: "A valid key is needed.",
     403: "The key does not allow this; `scope` names what is missing.",
     404: "There is no such thing.",
-    408: "The upload fell silent.",
     405: "This method is not offered here.",
+    408: "The upload fell silent.",
     409: "Not in this state.",
     410: "It has expired.",
     412: "This version of the protocol is not spoken here.",
     413: "Too large.",
+    414: "The address is too long.",
     415: "The body is compressed, or of another type.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     423: "Another request is at it.",
+    431: "The headers are too large.",
     460: "The checksum is of other bytes.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
@@ -88,7 +90,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = (*_door_problems(route), *route.problems)
+    problems = sorted({*_UNREAD, *_door_problems(route), *route.problems})
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -112,6 +114,10 @@ def _operation(route: Route) -> dict[str, Any]:
     elif route.door == "loopback":
         operation["security"] = [{}, {"bearer": []}, {"key": []}]
     return operation
+
+
+_UNREAD = (400, 414, 431)
+"""Problems of requests that are refused before anybody looks where they go."""
 
 
 def _door_problems(route: Route) -> tuple[int, ...]:

@@ -48,7 +48,8 @@ ROUTES: tuple[Route, ...] = (
         },
         binary=CONTENT_TYPE,
         answers={
-            201: Answer("It is there.", headers={"Location": "Address of the upload.", **_OFFSET, **_EXPIRES, **_JOB})
+            201: Answer("It is there.", headers={"Location": "Address of the upload.", **_OFFSET, **_EXPIRES, **_JOB}),
+            204: _SPOKEN,
         },
         problems=(400, 404, 405, 408, 409, 412, 413, 415, 422, 423, 460, 503),
     ),
