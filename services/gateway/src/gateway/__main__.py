@@ -45,6 +45,8 @@ from gateway.store import Store
 from gateway.submit import Submit
 from gateway.sweep import keep_sweeping
 from gateway.transcripts import Transcripts
+from gateway.uploads.room import uploads_room
+from gateway.uploads.sweep import keep_sweeping as keep_sweeping_uploads
 from gateway.watch import Watch
 from gateway.webhooks import WebhooksApi
 
@@ -115,6 +117,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             audit=identity.audit,
             settings=settings,
         )
+        uploads = uploads_room(blobs, acceptance, settings)
         app = application(
             {
                 "submit_job": submit,
@@ -133,6 +136,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
                 "metrics": health.metrics,
                 **identity.handlers(entrance.tokens),
                 **entrance.handlers,
+                **uploads.handlers,
                 "export_account": privacy.export,
                 "delete_account": privacy.delete,
             },
@@ -140,9 +144,10 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         )
         await _in_background(opened, live.run())
         await _in_background(opened, identity.keep_tidy())
-        await _in_background(
-            opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
-        )
+        # An upload that was held has no row either until a batch takes it.
+        orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
+        await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
+        await _in_background(opened, keep_sweeping_uploads(uploads.uploads, every=SWEEP_EVERY))
         runner = Runner(
             app,
             idle_seconds=settings.idle_seconds,

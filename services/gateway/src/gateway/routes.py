@@ -16,6 +16,7 @@ from gateway.models import (
 )
 from gateway.privacy import table as privacy
 from gateway.routing import Answer, Route
+from gateway.uploads import table as uploads
 
 _OWN: tuple[Route, ...] = (
     Route(
@@ -179,8 +180,6 @@ _OWN: tuple[Route, ...] = (
         answers={200: Answer("Prometheus text.", media=("text/plain",))},
         door="loopback",
     ),
-    *keys_table.ROUTES,
-    *identity.ROUTES,
 )
 
-ROUTES: tuple[Route, ...] = (*_OWN, *privacy.ROUTES)
+ROUTES: tuple[Route, ...] = (*_OWN, *keys_table.ROUTES, *identity.ROUTES, *privacy.ROUTES, *uploads.ROUTES)

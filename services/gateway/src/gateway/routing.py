@@ -55,6 +55,8 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     upload: bool = False
+    binary: str | None = None
+    """Media type of a body that is taken as bytes; it may be left out."""
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     door: Entry = "key"

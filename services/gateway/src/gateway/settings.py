@@ -66,6 +66,12 @@ class GatewaySettings(CommonSettings):
     delete_seconds: float = Field(default=5.0, gt=0, description="Longest wait of DELETE for the erasure to be done.")
     heartbeat_seconds: float = Field(default=15.0, gt=0, description="Pause between heartbeats of an event stream.")
     orphan_hours: float = Field(default=24.0, gt=0, description="Hours that bytes without a job are kept.")
+    upload_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=144,
+        description="Hours after its last byte that half an upload is kept; Azure forgets it within seven days.",
+    )
     segment_seconds: float | None = Field(
         default=None,
         gt=1,
