@@ -190,8 +190,11 @@ async def test_keys_are_rotated_and_everything_stays_readable(gateway: RunningGa
         tokens = await call(
             *(http, "POST", "/auth/register"),
             {
-                **{"email": "rita@example.org", "password": "Correct-horse-7", "first_name": "Rita"},
-                **{"gdpr_consent": True, "data_retention_agreed": True},
+                "email": "rita@example.org",
+                "password": "Correct-horse-7",
+                "first_name": "Rita",
+                "gdpr_consent": True,
+                "data_retention_agreed": True,
             },
             status=201,
         )
