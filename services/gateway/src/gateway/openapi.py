@@ -25,9 +25,11 @@ _TITLES = {
     409: "Not in this state.",
     410: "Not offered any more.",
     413: "Too large.",
+    414: "The address is too long.",
     415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     429: "Too many attempts; try again after `Retry-After` seconds.",
+    431: "The headers are too large.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -60,6 +62,7 @@ def document() -> dict[str, Any]:
                 "securitySchemes": {
                     "bearer": {"type": "http", "scheme": "bearer"},
                     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                    "stream": {"type": "apiKey", "in": "query", "name": "access_token"},
                 }
             },
             "security": [{"bearer": []}, {"key": []}],
@@ -85,7 +88,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = (*_door_problems(route), *route.problems)
+    problems = sorted({*_UNREAD, *_door_problems(route), *route.problems})
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -106,13 +109,19 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["security"] = []
     elif route.door == "loopback":
         operation["security"] = [{}, {"bearer": []}, {"key": []}]
+    elif route.scope == "stream":
+        operation["security"] = [{"bearer": []}, {"key": []}, {"stream": []}]
     return operation
+
+
+_UNREAD = (400, 414, 431)
+"""Problems of requests that are refused before anybody looks where they go."""
 
 
 def _door_problems(route: Route) -> tuple[int, ...]:
     if route.door == "open":
         return ()
-    return (401,) if route.scope is None else (401, 403)
+    return (401, 403)  # 403 also where no scope is asked for: a stream token opens streams only.
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
