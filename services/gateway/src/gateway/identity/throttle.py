@@ -137,23 +137,24 @@ def too_many(seconds: float) -> Problem:
     )
 
 
+class _Wait(Exception):  # noqa: N818 - ends a transaction, and is no error
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
 async def _take(connection: Any, limits: Iterable[Limit]) -> float | None:
     """None when every limit allowed it; otherwise the seconds to wait, and nothing was counted."""
-    refused: Limit | None = None
-    transaction = connection.transaction()
-    await transaction.start()
     try:
-        for limit in limits:
-            arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten)
-            if await connection.fetchval(TAKE, *arguments) is None:
-                refused = limit
-                break
-    except BaseException:
-        await transaction.rollback()
-        raise
-    if refused is None:
-        await transaction.commit()
-        return None
-    wait = await connection.fetchval(WAIT, refused.key)
-    await transaction.rollback()
-    return float(wait or 0.0)
+        async with connection.transaction():
+            for limit in limits:
+                await _count(connection, limit)
+    except _Wait as wait:
+        return wait.seconds
+    return None
+
+
+async def _count(connection: Any, limit: Limit) -> None:
+    arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten)
+    if await connection.fetchval(TAKE, *arguments) is None:
+        raise _Wait(await connection.fetchval(WAIT, limit.key) or 0.0)
