@@ -17,7 +17,7 @@ import pytest
 
 from gateway.identity import importer
 from support.gateway import RunningGateway, encryption_keys, prepare, running_gateway
-from support.people import call
+from support.people import call, registration
 from support.platform import fresh_database
 
 SALT = "salt-of-old"
@@ -130,7 +130,8 @@ async def test_accounts_of_the_flask_service_come_over_with_their_passwords(
     await connection.execute(F_SCHEMA)
     known = bcrypt.hashpw(b"weak", bcrypt.gensalt(rounds=4)).decode()
     await connection.execute(
-        "INSERT INTO users VALUES (7, 'f7@example.org', $1, 'Fay', '<i>Seven</i>', NULL, 'Pro', true, 5, now(), 'admin')",
+        "INSERT INTO users VALUES"
+        " (7, 'f7@example.org', $1, 'Fay', '<i>Seven</i>', NULL, 'Pro', true, 5, now(), 'admin')",
         known,
     )
     await connection.close()
@@ -189,13 +190,7 @@ async def test_keys_are_rotated_and_everything_stays_readable(gateway: RunningGa
     async with aiohttp.ClientSession(gateway.url) as http:
         tokens = await call(
             *(http, "POST", "/auth/register"),
-            {
-                "email": "rita@example.org",
-                "password": "Correct-horse-7",
-                "first_name": "Rita",
-                "gdpr_consent": True,
-                "data_retention_agreed": True,
-            },
+            registration(email="rita@example.org", first_name="Rita"),
             status=201,
         )
     keys = encryption_keys(gateway.blobs.parent)

@@ -12,6 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import aiohttp
 import pytest
 
+from gateway.identity import rules
+from gateway.identity.throttle import login_limits
 from support.gateway import KEY, RunningGateway, encryption_keys, prepare, problem, running_gateway
 from support.mailserver import MailServer, mail_server
 from support.people import PASSWORD, Person, call, registration, visitor
@@ -112,6 +114,26 @@ async def test_a_lost_password_is_set_anew_by_mail_once(world: World, person: Pe
     assert world.server.to("nobody@example.org") == []
     async with world.gateway.http.get("/v1/admin/audit", params={"actor": person.id, "action": "password"}) as answer:
         assert [line["action"] for line in (await answer.json())["lines"]] == ["password.reset"]
+
+
+async def test_who_sets_a_password_by_mail_need_not_wait_for_those_who_guess(world: World, person: Person) -> None:
+    await call(person.http, "POST", "/auth/forgot-password", {"email": person.email}, status=202)
+    token = token_of(await world.mail(person.email, "Set a new password"))
+    async with visitor(world.gateway.url) as http:
+        here = http.headers["X-Forwarded-For"]
+        for limit in login_limits(rules.key(person.email), here, at_home=False):
+            if not limit.key.startswith("login from"):
+                await world.gateway.sql(
+                    "INSERT INTO throttles VALUES ($1, 30, now(), now() + interval '50 s')"
+                    " ON CONFLICT (key) DO UPDATE SET attempts = 30, until = now() + interval '50 s'",
+                    limit.key,
+                )
+        login = {"email": person.email, "password": NEW}
+        await call(http, "POST", "/auth/login", login, status=429)
+        await call(http, "POST", "/auth/reset-password", {"token": token, "password": NEW})
+        await call(http, "POST", "/auth/login", login)
+        async with visitor(world.gateway.url) as stranger:
+            await call(stranger, "POST", "/auth/login", login, status=429)
 
 
 async def test_only_the_newest_token_is_good_and_not_for_long(world: World, person: Person) -> None:

@@ -96,6 +96,12 @@ async def test_several_notifiers_send_each_mail_once_and_forget_its_text(pool: a
         assert arrived.get_content().split() == ["Hello."]
 
 
+async def test_a_domain_of_other_letters_is_written_as_dns_knows_it(pool: asyncpg.Pool) -> None:
+    with mail_server() as server:
+        assert await sender(server.port).send(Mail(uuid4(), "ann@münchen.example", "s", "t", 0)) == Sent()
+        assert server.recipients == ["ann@xn--mnchen-3ya.example"]
+
+
 async def test_a_bad_day_is_waited_out_and_a_refusal_for_good_is_not(pool: asyncpg.Pool) -> None:
     with mail_server() as server:
         server.refuse += ["451 try later", "421 closing"]
