@@ -422,6 +422,7 @@ class TestHold:
         assert (taken.sha256, taken.filename) == (hashlib.sha256(SOUND).hexdigest(), "a.wav")
         assert (gateway.blobs / taken.source.name).read_bytes() == SOUND
         assert await uploads.take("operator", upload, by="batch/1") == taken
+        assert await of_folder(gateway, timedelta()).take("operator", upload, by="batch/1") == taken, "at any time"
         with pytest.raises(Problem) as refused:
             await uploads.take("operator", upload, by="batch/2")
         assert refused.value.kind.slug == "upload-taken"
