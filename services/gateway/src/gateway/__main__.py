@@ -19,6 +19,7 @@ from common.bus.producer import Producer
 from common.db.pool import open_pool
 from common.events import Event, JobControl, Terminal
 from common.logs import configure
+from common.plugins.installed import installed
 from common.settings import ProviderSettings
 from gateway import openapi
 from gateway.acceptance import Acceptance
@@ -88,6 +89,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             accepted=accepted,
             engines=catalogue.configured(ProviderSettings()),
             settings=settings,
+            plugins=tuple(installed()),
         )
         submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
         app = application(

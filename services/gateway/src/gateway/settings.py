@@ -1,9 +1,12 @@
 """Settings of the gateway."""
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, field_validator
+from pydantic_settings import NoDecode
 
+from common.options import PluginName
 from common.settings import CommonSettings
 
 
@@ -42,9 +45,17 @@ class GatewaySettings(CommonSettings):
         default=True,
         description="Complete a job with the results of an earlier one of the same owner, bytes and options.",
     )
+    plugins: Annotated[tuple[PluginName, ...], NoDecode] = Field(
+        default=(), description="Plug-ins of jobs that name none, separated by commas, in the order in which they run."
+    )
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )
+
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @property
     def max_file_size(self) -> int:
