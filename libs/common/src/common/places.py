@@ -1,10 +1,13 @@
 """Where in the recording a segment's audio was heard, when something was left out of it."""
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 
 Place = tuple[float, float]
 """From so many seconds of a segment's audio on, what is heard lies at so many seconds of the recording."""
+
+_FRAME = 0.01
+"""Seconds by which engines round: what begins or ends so near to where something was left out does so just there."""
 
 
 def heard_at(seconds: float, start: float, places: Sequence[Place], *, ending: bool = False) -> float:
@@ -21,8 +24,8 @@ def heard_at(seconds: float, start: float, places: Sequence[Place], *, ending: b
     ending
         Whether something ends at that moment: then it ends before what was left out there, not behind it.
     """
-    find = bisect_left if ending else bisect_right
-    before = find(places, seconds, key=lambda place: place[0])
+    looked = seconds - _FRAME if ending else seconds + _FRAME
+    before = bisect_right(places, looked, key=lambda place: place[0])
     at, heard = places[before - 1] if before else (0.0, start)
     return heard + (seconds - at)
 
