@@ -168,12 +168,14 @@ async def test_it_has_none_of_our_secrets(folder: Path, monkeypatch: pytest.Monk
 
 
 async def test_its_process_goes_with_the_job(folder: Path) -> None:
-    install(folder, "stays", PASS.format("signal.signal(signal.SIGTERM, signal.SIG_IGN); return audio"))
+    install(folder, "stays", PASS.format("settings['child'] = os.fork() or signal.pause(); return audio"))
     async with open_plugins(["stays"], {}, seconds=30) as plugins:
         await plugins.pre_process(PASSAGE)
+        child = psutil.Process((await plugins.outcome()).settings["child"])
         process = psutil.Process(_pid(plugins))
-        assert process.is_running()
-    await eventually(lambda: not process.is_running(), 5)
+        assert child.ppid() == process.pid
+    assert not process.is_running()
+    await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, 5)
 
 
 def test_names_are_known_without_running_any_code(folder: Path) -> None:

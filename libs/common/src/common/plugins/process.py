@@ -154,7 +154,7 @@ async def open_plugins(names: Sequence[str], settings: Mapping[str, Any], *, sec
     try:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", WORKER, str(os.getpid()),
-            stdin=PIPE, stdout=PIPE, env=_environment(), limit=1 << 20,
+            stdin=PIPE, stdout=PIPE, env=_environment(), limit=1 << 20, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
         raise Transient("No process for plug-ins can be started.", code="plugin_unavailable") from error
@@ -171,6 +171,6 @@ def _environment() -> dict[str, str]:
 
 
 async def _end(process: Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)  # with whatever a plug-in has started
     await process.wait()
