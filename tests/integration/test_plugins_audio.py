@@ -6,6 +6,7 @@ import subprocess
 from difflib import SequenceMatcher
 from pathlib import Path
 
+import jiwer
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -87,6 +88,19 @@ def test_noise_is_lowered_in_silences_and_the_speech_comes_nearer_to_what_it_was
     assert lowered >= 8, f"{lowered:.1f} dB"
     gained = distortion(clean.floats(), made.floats()) - distortion(clean.floats(), given.floats())
     assert gained >= 3, f"{gained:.1f} dB"
+
+
+def test_the_offline_recogniser_makes_no_more_errors_behind_noise_reduction(tmp_path: Path) -> None:
+    """Of 31 words it misses nearly all in this noise, and fewer behind the plug-in; it was 29 and 21."""
+    spoken = re.sub(r"[^a-z ]", "", (SAMPLES / "monologue.txt").read_text().lower()).split()[:31]
+    given = noisy(read(SAMPLES / "monologue.wav").part(0, 9 * RATE), snr=10, pink=True)
+    decoder, errors = Decoder(), []
+    for number, audio in enumerate((given, NoiseReduction().pre_process(given, {}))):
+        path = tmp_path / f"{number}.wav"
+        path.write_bytes(wav(audio.pcm))
+        heard = " ".join(word for word, *_ in decoder(path))
+        errors.append(jiwer.wer(" ".join(spoken), heard))
+    assert errors[1] <= errors[0], errors
 
 
 def test_clean_speech_is_left_as_it_is() -> None:
