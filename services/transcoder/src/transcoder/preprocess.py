@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from math import inf
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from common.catalogue import ENGINES, Unsupported, model_for
 from common.errors import Permanent
 from common.events import UploadReceived
 from common.options import JobOptions
-from common.plugins.job_settings import changed, initial
+from common.plugins.job_settings import CHANGEABLE, changed, initial
 from common.plugins.process import Outcome, open_plugins
 from transcoder.passages import Passages, Unchanged, Unheard
 
@@ -57,11 +58,15 @@ def options_behind(event: UploadReceived, outcome: Outcome | None) -> JobOptions
         field = str(error.errors()[0]["loc"][0])
         raise _failed(outcome, field, f"set {field} to what it cannot be") from error
     engine = next((e for e in ENGINES if e.name == event.plan.provider and e.service == "transcription"), None)
-    if options != event.options and engine is not None:
+    differ = [name for name in CHANGEABLE if getattr(options, name) != getattr(event.options, name)]
+    if differ and engine is not None:
         try:
-            model_for(engine, options)
+            model = model_for(engine, options)
         except Unsupported as error:
             raise _failed(outcome, error.field, f"changed {error.field}: {error.message}") from error
+        if not options.diarize and (event.plan.max_seconds or inf) > (model.max_seconds or inf):
+            why = f"which needs the model {model.name} and audio that is cut otherwise; name that model in the job."
+            raise _failed(outcome, differ[0], f"changed {differ[0]}, {why}")
     return options
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 from common.options import JobOptions
 
-CHANGEABLE = ("language", "model", "speakers", "keyterms", "punctuate", "profanity")
+CHANGEABLE = ("language", "speakers", "keyterms", "punctuate", "profanity")
 """Options that a plug-in may change before recognition; the others decided already who works and how audio is cut."""
 
-TOLD = (*CHANGEABLE, "provider", "diarize")
+TOLD = (*CHANGEABLE, "provider", "model", "diarize")
 """Options that plug-ins see."""
 
 
