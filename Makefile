@@ -7,7 +7,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
-MEMBERS := libs/common libs/client services/gateway services/transcoder services/transcriber services/translator \
+MEMBERS := libs/common libs/client libs/plugins services/gateway services/transcoder services/transcriber services/translator \
 	services/recorder services/notifier deploy/local
 PYTEST := $(BIN)/pytest
 

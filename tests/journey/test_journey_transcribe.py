@@ -34,8 +34,8 @@ def plain(text: str) -> str:
     return re.sub(r"[^a-z' ]+", " ", text.lower()).strip()
 
 
-def transcribe(platform, file: Path, out: Path) -> dict:
-    done = platform.cli("transcribe", file, "--format", "json", "-o", out)
+def transcribe(platform, file: Path, out: Path, *options: str) -> dict:
+    done = platform.cli("transcribe", file, "--format", "json", "-o", out, *options)
     assert done.returncode == 0, done.stderr
     return json.loads((out / f"{file.name}.json").read_text())
 
@@ -65,6 +65,17 @@ def test_a_sample(platform, tmp_path, name, record_property):
     rate = jiwer.wer(plain(spoken), plain(transcript["text"]))
     record_property("word error rate", f"{name} {rate:.3f}")
     assert rate < 0.15
+
+
+def test_a_sample_through_the_plugins_that_come_along(platform, tmp_path):
+    plugins = "noise_reduction,loudness,silence_trimming,language_detection"
+    transcript = transcribe(platform, SAMPLES / "dialogue.wav", tmp_path, "--plugins", plugins)
+    assert (transcript["language"], transcript["detected_language"]) == ("en", "en")
+    assert transcript["duration"] == pytest.approx(21.71, abs=0.1)
+    assert jiwer.wer(plain((SAMPLES / "dialogue.txt").read_text()), plain(transcript["text"])) < 0.2
+    refused = platform.cli("transcribe", SAMPLES / "dialogue.wav", "--plugins", "autotune")
+    assert refused.returncode == 2
+    assert "There is no plug-in autotune; there is language_detection, loudness" in refused.stderr
 
 
 UNUSABLE = {

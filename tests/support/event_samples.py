@@ -26,6 +26,7 @@ OPTIONS = JobOptions(
     priority="bulk",
     callback_url="https://example.com/hook",
     reuse=False,
+    plugins=("noise_reduction", "loudness"),
 )
 COMMON = {"job_id": JOB, "owner": "operator", "lane": "bulk", "attempt": 2, "time": TIME}
 ORIGINAL = BlobRef(name=f"users/operator/originals/{JOB}/{SHA}", size=1_234_567)
@@ -80,6 +81,7 @@ SAMPLES: tuple[Event, ...] = (
             "audio": BlobRef(name=f"users/operator/audio/{JOB}/00003.wav", size=9_240_044),
             "provider": "deepgram",
             "options": OPTIONS,
+            "places": ((12.5, 918.25), (100.0, 1009.125)),
         }
     ),
     events.SegmentTranscribed.model_validate(
@@ -99,6 +101,7 @@ SAMPLES: tuple[Event, ...] = (
             "model": "nova-3",
             "translations": ("es", "pt-BR"),
             "reused_from": EARLIER,
+            "detected_language": "en",
         }
     ),
     events.TranslationRequested.model_validate(

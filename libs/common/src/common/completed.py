@@ -47,6 +47,7 @@ def transcript_completed(
         model=outline.model,
         translations=tuple(translations),
         reused_from=reused_from,
+        detected_language=outline.detected_language,
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from common import ids
 from common.options import JobOptions, Lane, SegmentPlan
+from common.places import Place
 
 INLINE_TEXT_LIMIT = 64 * 1024
 """Bytes of UTF-8 text that may travel inside an event; the rest stays in the blob."""
@@ -122,6 +123,11 @@ class SegmentReady(Event):
     audio: BlobRef
     provider: str
     options: JobOptions = JobOptions()
+    places: tuple[Place, ...] = Field(
+        default=(),
+        description="Where something of the recording was left out: from so many seconds of this audio on, what is "
+        "heard lies at so many seconds of the recording.",
+    )
 
     @property
     def part(self) -> str:
@@ -165,6 +171,7 @@ class TranscriptCompleted(Event):
     model: str | None = None
     translations: tuple[str, ...] = Field(default=(), description="Languages that were asked for and will follow.")
     reused_from: UUID | None = Field(default=None, description="The job this is a copy from; nothing was done anew.")
+    detected_language: str | None = Field(default=None, description="The language that a plug-in found.")
 
 
 class TranslationRequested(Event):

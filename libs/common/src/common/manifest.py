@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from common.options import JobOptions
+from common.places import Place
 
 
 class Piece(BaseModel):
-    """One segment: its place in the recording in seconds, and the name and size of its audio blob."""
+    """One segment: its place in the recording in seconds, and the name and size of its audio blob.
+
+    ``places`` says where something was left out of it, see `common.places`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,12 +22,15 @@ class Piece(BaseModel):
     end: float
     audio: str
     size: int
+    places: tuple[Place, ...] = ()
 
 
 class Manifest(BaseModel):
     """What was found in a job's media and how it was cut; written once, before any `segment.ready`.
 
-    ``copied_from`` is the job whose results were copied instead: the pieces, and their audio, are that job's then.
+    ``options`` are those that recognition goes by, which plug-ins may have changed; ``settings`` are what plug-ins left
+    for when they get the text. ``copied_from`` is the job whose results were copied instead: the
+    pieces, and their audio, are that job's then.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,3 +41,4 @@ class Manifest(BaseModel):
     options: JobOptions
     pieces: tuple[Piece, ...]
     copied_from: UUID | None = None
+    settings: Mapping[str, JsonValue] = {}

@@ -9,6 +9,9 @@ Lane = Literal["interactive", "bulk"]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$", max_length=35)]
 """A BCP 47 language tag such as ``en`` or ``pt-BR``."""
 
+PluginName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=60)]
+"""The name of a plug-in, which is that of its entry point."""
+
 
 class JobOptions(BaseModel):
     """Options of a job as a client sends them; an unknown name is refused, never ignored."""
@@ -40,6 +43,12 @@ class JobOptions(BaseModel):
     reuse: bool = Field(
         default=True,
         description="Take the results of a completed job with the same bytes and options; false works anew.",
+    )
+    plugins: tuple[PluginName, ...] | None = Field(
+        default=None,
+        max_length=10,
+        description="Plug-ins, in the order in which they run; an empty list for none, left out for those the operator "
+        "chose.",
     )
 
 

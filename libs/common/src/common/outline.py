@@ -16,6 +16,7 @@ class Outline:
     words: int
     provider: str
     model: str | None
+    detected_language: str | None = None
 
     @classmethod
     def of_stored(cls, raw: bytes) -> Self:
@@ -28,4 +29,5 @@ class Outline:
             words=len(transcript.words) or len(transcript.text.split()),
             provider=transcript.provider,
             model=transcript.model,
+            detected_language=transcript.detected_language,
         )

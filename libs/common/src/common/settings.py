@@ -42,6 +42,9 @@ class CommonSettings(BaseSettings):
         default=(10.0, 60.0, 600.0), description="Seconds of the three retry topics, short to long."
     )
     retry_limit: int = Field(default=8, ge=1, description="Deliveries after which an event is a dead letter.")
+    plugin_seconds: float = Field(
+        default=60.0, gt=0, description="Seconds a job's plug-ins may take for a minute of audio, a text, or to start."
+    )
     log_level: str = Field(
         default="INFO", validation_alias=AliasChoices("LOG_LEVEL", "SCRIBEWIRE_LOG_LEVEL"), description="Log level."
     )

@@ -65,10 +65,14 @@ class SegmentResult(_Model):
 
 
 class Transcript(_Model):
-    """A job's transcript as users get it; its words come last, so that readers of the rest may stop before them."""
+    """A job's transcript as users get it; its words come last, so that readers of the rest may stop before them.
+
+    ``language`` is the one the engine was told, ``detected_language`` the one a plug-in found, where one looked.
+    """
 
     text: str
     language: str
+    detected_language: str | None = None
     duration: float
     provider: str = ""
     model: str | None = None

@@ -20,6 +20,7 @@ from common.crypt import Crypt
 from common.db.pool import open_pool
 from common.events import Event, JobControl, Terminal
 from common.logs import configure
+from common.plugins.installed import installed
 from common.settings import ProviderSettings
 from gateway import openapi
 from gateway.acceptance import Acceptance
@@ -108,6 +109,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             accepted=accepted,
             engines=catalogue.configured(ProviderSettings()),
             settings=settings,
+            plugins=tuple(installed()),
         )
         submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
         privacy_store = PrivacyStore(database)

@@ -10,6 +10,7 @@ from common.bus.control import ControlLog
 from common.bus.producer import Producer
 from common.events import UploadReceived
 from common.options import JobOptions, SegmentPlan
+from common.plugins.installed import unknown
 from gateway.accepted import Accepted
 from gateway.addresses import public_url
 from gateway.database import StoreUnavailable
@@ -34,6 +35,7 @@ class Acceptance:
         accepted: Accepted,
         engines: Sequence[catalogue.Engine],
         settings: GatewaySettings,
+        plugins: Sequence[str] = (),
     ) -> None:
         self._producer = producer
         self._control = control
@@ -41,6 +43,10 @@ class Acceptance:
         self._accepted = accepted
         self._engines = engines
         self._settings = settings
+        self._plugins = plugins
+        if (wrong := unknown(settings.plugins, plugins)) is not None:
+            msg = f"SCRIBEWIRE_PLUGINS: {wrong}"
+            raise ValueError(msg)
 
     async def accept(self, event: UploadReceived) -> Job:
         """Publish the event and open the job's row; an event of an idempotent request whose job is there does nothing.
@@ -50,6 +56,7 @@ class Acceptance:
         BusUnavailable
             When Kafka did not acknowledge the event: it may be in the log all the same, so the bytes must stay.
         """
+        event = event.model_copy(update={"options": self._complete(event.options)})
         job = await self._already_there(event) if event.idempotent else None
         if job is None:
             await self._producer.publish(event, timeout=self._settings.publish_seconds)
@@ -65,7 +72,7 @@ class Acceptance:
         if not (self._settings.reuse and options.reuse):
             return None
         try:
-            found = await self._store.same(owner, sha256, options, plan.provider)
+            found = await self._store.same(owner, sha256, self._complete(options), plan.provider)
         except StoreUnavailable:
             return None
         return None if found is None or self._control.deleted(found) else found
@@ -74,6 +81,8 @@ class Acceptance:
         """Who will do it and how the audio is cut; a 422 problem names what nobody can do, and who could."""
         if options.callback_url is not None:
             public_url("callback_url", options.callback_url, allow_private=self._settings.webhook_allow_private)
+        if (wrong := unknown(options.plugins or (), self._plugins)) is not None:
+            raise Problem(UNSUPPORTED, wrong, errors=[("plugins", wrong)])
         try:
             plan = catalogue.choose(options, self._engines)
             catalogue.check_translator(options, self._engines)
@@ -88,6 +97,14 @@ class Acceptance:
         if bound is None or plan.max_seconds is None or plan.max_seconds <= bound:
             return plan
         return plan.model_copy(update={"max_seconds": bound})
+
+    def _complete(self, options: JobOptions) -> JobOptions:
+        """The options with the plug-ins that will run, None for none: the operator's where the client left it to them.
+
+        Only here, behind the comparison of an idempotent request with its first: that is of what the client sent.
+        """
+        chosen = self._settings.plugins if options.plugins is None else options.plugins
+        return options.model_copy(update={"plugins": chosen or None})
 
     async def _already_there(self, event: UploadReceived) -> Job | None:
         """The job of a request that came before, unless its event may be missing from the log."""

@@ -8,15 +8,18 @@ from pydantic import ValidationError
 from common.options import JobOptions
 from gateway.problems import INVALID, Problem, invalid
 
-_MANY: Mapping[str, str | None] = MappingProxyType({"translate": ",", "keyterms": None})
+_MANY: Mapping[str, str | None] = MappingProxyType({"translate": ",", "keyterms": None, "plugins": ","})
 """Options that may be repeated, and what else may stand between their values."""
+
+_EMPTY = ("plugins",)
+"""Options for which no value means none at all, and not what is usual."""
 
 
 def job_options(fields: Iterable[tuple[str, str]]) -> JobOptions:
     """The options a client asked for.
 
-    ``translate`` and ``keyterms`` may be repeated, and ``translate`` separated by commas. A name may end in ``[]``, as
-    some form libraries write lists.
+    ``translate``, ``keyterms`` and ``plugins`` may be repeated, and all but ``keyterms`` separated by commas; an empty
+    ``plugins`` means none. A name may end in ``[]``, as some form libraries write lists.
 
     Raises
     ------
@@ -35,6 +38,8 @@ def job_options(fields: Iterable[tuple[str, str]]) -> JobOptions:
             separator = _MANY[name]
             parts = value.split(separator) if separator else [value]
             known = lists.setdefault(name, [])
+            if name in _EMPTY and not value.strip():
+                continue
             known.extend(part.strip() for part in parts if part.strip() not in known)
         elif name in values:
             twice.append((name, "given twice"))

@@ -2,9 +2,12 @@
 
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 
+from common.options import PluginName
 from common.settings import CommonSettings
 
 SHORTEST_SECRET = 16
@@ -80,6 +83,9 @@ class GatewaySettings(CommonSettings):
     reuse: bool = Field(
         default=True,
         description="Complete a job with the results of an earlier one of the same owner, bytes and options.",
+    )
+    plugins: Annotated[tuple[PluginName, ...], NoDecode] = Field(
+        default=(), description="Plug-ins of jobs that name none, separated by commas, in the order in which they run."
     )
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
@@ -185,6 +191,11 @@ class GatewaySettings(CommonSettings):
     def confirms_email(self) -> bool:
         """Whether an account waits for the answer to a mail."""
         return self.smtp_server is not None if self.confirm_email is None else self.confirm_email
+
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _separated(cls, value: object) -> object:
+        return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
 
     @property
     def max_file_size(self) -> int:

@@ -10,6 +10,7 @@ from common.leases.open import open_leases
 from common.service import Service, serve
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
+from transcoder.preprocess import Preprocess
 from transcoder.settings import TranscoderSettings
 
 
@@ -17,11 +18,12 @@ from transcoder.settings import TranscoderSettings
 async def build() -> AsyncIterator[Service]:
     """Open what the transcoder needs; a SIGTERM lets running files finish within `drain_seconds`."""
     settings = TranscoderSettings()
+    preprocess = Preprocess(seconds=settings.plugin_seconds, settings=settings.plugin_settings)
     with closing(await FfmpegDecoder.detect(settings)) as decoder:
         async with open_blobs(settings) as blobs, open_leases(settings) as leases:
             stage = EachStage(
                 event=UploadReceived,
-                handler=Transcode(blobs=blobs, decoder=decoder),
+                handler=Transcode(blobs=blobs, decoder=decoder, preprocess=preprocess),
                 concurrency=settings.slots,
                 leased=True,
             )

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 
 from common import layout
@@ -14,7 +14,9 @@ from common.events import BlobRef, SegmentReady, StageProgress, UploadReceived
 from common.manifest import Manifest
 from transcoder.again import completed, copied
 from transcoder.cut import Cutter
+from transcoder.passages import Unchanged
 from transcoder.ports import Decoder, Decoding
+from transcoder.preprocess import Preprocess, options_behind
 from transcoder.segments import SegmentWriter
 
 PROGRESS_SECONDS = 1.0
@@ -39,13 +41,23 @@ class Transcode:
         Where the upload lies and the segments go.
     decoder
         Turns the upload into samples.
+    preprocess
+        Opens plug-ins.
     clock
         Monotonic seconds, for pacing progress.
     """
 
-    def __init__(self, *, blobs: Blobs, decoder: Decoder, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        *,
+        blobs: Blobs,
+        decoder: Decoder,
+        preprocess: Preprocess | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._blobs = blobs
         self._decoder = decoder
+        self._preprocess = preprocess or Preprocess()
         self._clock = clock
 
     async def __call__(self, event: UploadReceived, context: Context) -> Outputs:
@@ -54,7 +66,7 @@ class Transcode:
         Raises
         ------
         Permanent
-            When the file is no good; its code and message say why.
+            When the file is no good, or a plug-in failed; its code and message say why.
         Transient
             When the store is down or full, or the decoder was killed.
         """
@@ -91,9 +103,14 @@ class Transcode:
         await context.publish(_progress(event, 0.0))
         writer = SegmentWriter(self._blobs, event.owner, event.job_id)
         try:
-            async with self._blobs.local(event.source.name) as source, self._decoder.open(source) as decoding:
-                digest = await self._store(decoding, writer, event, context)
-                return _manifest(event, decoding, writer, digest)
+            async with (
+                self._blobs.local(event.source.name) as source,
+                self._decoder.open(source) as decoding,
+                self._preprocess.open(event) as sound,
+            ):
+                writer.places = sound.places
+                digest = await self._store(decoding, sound, writer, event, context)
+                return _manifest(event, decoding, sound, writer, digest)
         except (Permanent, _Cancelled) as ended:
             if isinstance(ended, Permanent) and (done := await self._stored(event)) is not None:
                 # This process stood still, another took over and finished: what it told of must stay.
@@ -104,7 +121,9 @@ class Transcode:
         finally:
             writer.close()
 
-    async def _store(self, decoding: Decoding, writer: SegmentWriter, event: UploadReceived, context: Context) -> str:
+    async def _store(
+        self, decoding: Decoding, sound: Unchanged, writer: SegmentWriter, event: UploadReceived, context: Context
+    ) -> str:
         """Store the audio as segments; return the SHA-256 of its samples, the same for the same recording."""
         cutter = Cutter(event.plan.max_seconds)
         digest = hashlib.sha256()
@@ -113,19 +132,25 @@ class Transcode:
             if context.cancelled():
                 raise _Cancelled
             digest.update(pcm)
-            for piece, cut_follows in cutter.feed(pcm):
-                await writer.add(piece)
-                if cut_follows:
-                    await writer.cut()
+            await _add(writer, cutter, sound.feed(pcm))
             if self._clock() - told >= PROGRESS_SECONDS:
                 told = self._clock()
-                await context.publish(_under_way(event, decoding, writer.seconds))
+                await context.publish(_under_way(event, decoding, sound.seconds))
+        await _add(writer, cutter, sound.finish())
         for piece, _ in cutter.finish():
             await writer.add(piece)
             await writer.cut()
         if context.cancelled():  # what is erased meanwhile must not come back
             raise _Cancelled
         return digest.hexdigest()
+
+
+async def _add(writer: SegmentWriter, cutter: Cutter, sound: AsyncIterator[bytes]) -> None:
+    async for pcm in sound:
+        for piece, cut_follows in cutter.feed(pcm):
+            await writer.add(piece)
+            if cut_follows:
+                await writer.cut()
 
 
 def _progress(event: UploadReceived, fraction: float) -> StageProgress:
@@ -150,16 +175,19 @@ def _finished(event: UploadReceived, manifest: Manifest) -> StageProgress:
     return _progress(event, 1.0).model_copy(update=update)
 
 
-def _manifest(event: UploadReceived, decoding: Decoding, writer: SegmentWriter, digest: str) -> Manifest:
+def _manifest(
+    event: UploadReceived, decoding: Decoding, sound: Unchanged, writer: SegmentWriter, digest: str
+) -> Manifest:
     media = {**decoding.media.facts(), "audio_sha256": digest}
     if decoding.damaged:
         media["note"] = "Some of the file is damaged and could not be read"
     return Manifest(
-        duration=writer.seconds,
+        duration=sound.seconds,
         media=media,
         provider=event.plan.provider,
-        options=event.options,
+        options=options_behind(event, sound.outcome),
         pieces=tuple(writer.pieces),
+        settings=sound.outcome.settings if sound.outcome is not None else {},
     )
 
 
@@ -174,6 +202,7 @@ def _segments(event: UploadReceived, manifest: Manifest) -> list[SegmentReady]:
             audio=BlobRef(name=piece.audio, size=piece.size),
             provider=manifest.provider,
             options=manifest.options,
+            places=piece.places,
         )
         for piece in manifest.pieces
     ]

@@ -5,12 +5,14 @@ from uuid import UUID
 from common import layout
 from common.blobs import Blobs
 from common.manifest import Piece
-from transcoder.ports import RATE, SAMPLE_BYTES
+from transcoder.places import Places
 from transcoder.spool import Spool
 
 
 class SegmentWriter:
     """The segments of one job; no more than the one that grows is held.
+
+    ``places`` knows where in the recording the audio it gets was heard.
 
     Methods may raise `common.blobs.BlobsUnavailable`, and `OSError` when the disk under a long segment is full.
     """
@@ -19,15 +21,11 @@ class SegmentWriter:
         self._blobs = blobs
         self._owner = owner
         self._job = job
+        self.places = Places()
         self._spool = Spool()
         self._stored = 0
         self.pieces: list[Piece] = []
         """The segments stored so far."""
-
-    @property
-    def seconds(self) -> float:
-        """Audio taken so far."""
-        return (self._stored + self._spool.size) / (RATE * SAMPLE_BYTES)
 
     async def add(self, pcm: bytes) -> None:
         """Append audio to the segment that grows."""
@@ -35,13 +33,22 @@ class SegmentWriter:
 
     async def cut(self) -> None:
         """End the segment that grows and store it."""
-        index, start, end = len(self.pieces), self._stored / (RATE * SAMPLE_BYTES), self.seconds
+        index, behind = len(self.pieces), self._stored + self._spool.size
         name = layout.segment_audio(self._owner, self._job, index)
         size = self._spool.wav_size
         if not await self._blobs.write(name, self._spool.wav()):
             await self._replace_stranger(name, size)
-        self.pieces.append(Piece(index=index, start=start, end=end, audio=name, size=size))
-        self._stored += self._spool.size
+        self.pieces.append(
+            Piece(
+                index=index,
+                start=self.places.start(self._stored),
+                end=self.places.end(behind),
+                audio=name,
+                size=size,
+                places=self.places.between(self._stored, behind),
+            )
+        )
+        self._stored = behind
         self._spool.clear()
 
     async def discard(self) -> None:

@@ -2,7 +2,7 @@
 
 import os
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from common.settings import CommonSettings
 
@@ -30,6 +30,11 @@ class TranscoderSettings(CommonSettings):
     )
     decoder_uid: int = Field(
         default=65534, ge=1, description="User the decoder runs as when the service itself is root."
+    )
+
+    plugin_settings: dict[str, JsonValue] = Field(
+        default={},
+        description='What plug-ins find in their settings, a JSON object, for example `{"loudness_target": -16}`.',
     )
 
     @property

@@ -34,7 +34,7 @@ async def build() -> AsyncIterator[Service]:
         )
         assemble = EachStage(
             event=SegmentTranscribed,
-            handler=Assemble(blobs=blobs, engines=engines, arrivals=Arrivals()),
+            handler=Assemble(blobs=blobs, engines=engines, arrivals=Arrivals(), plugin_seconds=settings.plugin_seconds),
             ordered=True,
         )
         yield Service(name="transcriber", settings=settings, stages=[recognise, assemble], leases=leases)

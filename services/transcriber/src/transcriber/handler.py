@@ -23,11 +23,13 @@ from common.events import (
 )
 from common.manifest import Manifest
 from common.outline import Outline
+from common.places import audio_seconds
 from common.transcript import Billed, SegmentResult
 from transcriber.arrivals import Arrivals
 from transcriber.merge import Merge
 from transcriber.providers import Recogniser
 from transcriber.rebase import rebase
+from transcriber.revise import revise
 from transcriber.translators import translator_for
 
 READS = 16
@@ -86,9 +88,10 @@ class Recognise:
                 return False
             if event.index == 0:  # the assembler reports from the first result on; until then this says what happens
                 await context.publish(_progress(event, 0))
+            seconds = audio_seconds(event.start, event.end, event.places)
             async with self._blobs.local(event.audio.name) as audio:
                 try:
-                    heard = await recogniser.recognise(audio, options=event.options, duration=event.end - event.start)
+                    heard = await recogniser.recognise(audio, options=event.options, duration=seconds)
                 except Unsupported as changed:  # the catalogue is not the one the job was accepted by
                     raise Permanent("unsupported", changed.message) from changed
         if context.cancelled():
@@ -100,12 +103,27 @@ class Recognise:
 
 
 class Assemble:
-    """`SegmentTranscribed`, in order per job → progress, and at last the transcript and what follows from it."""
+    """`SegmentTranscribed`, in order per job → progress, and at last the transcript and what follows from it.
 
-    def __init__(self, *, blobs: Blobs, engines: Sequence[Engine], arrivals: Arrivals) -> None:
+    Parameters
+    ----------
+    blobs
+        Where results are read and the transcript is stored.
+    engines
+        What is configured here, for translations.
+    arrivals
+        Which results are known to be there.
+    plugin_seconds
+        How long a job's plug-ins may take for its text.
+    """
+
+    def __init__(
+        self, *, blobs: Blobs, engines: Sequence[Engine], arrivals: Arrivals, plugin_seconds: float = 60.0
+    ) -> None:
         self._blobs = blobs
         self._engines = engines
         self._arrivals = arrivals
+        self._plugin_seconds = plugin_seconds
 
     async def __call__(self, event: SegmentTranscribed, context: Context) -> Sequence[Event]:
         """Look whether every result is there; then merge, store once and announce."""
@@ -151,6 +169,8 @@ class Assemble:
             raw = await asyncio.gather(*(read_all(self._blobs, name) for name in names[at : at + READS]))
             # Off the event loop: it must keep its heartbeats.
             await asyncio.to_thread(_add, merge, raw)
+        if manifest.options.plugins:
+            await revise(merge, manifest, seconds=self._plugin_seconds)
         return merge
 
     def _announce(self, event: SegmentTranscribed, manifest: Manifest, outline: Outline) -> list[Event]:

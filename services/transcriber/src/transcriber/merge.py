@@ -1,6 +1,6 @@
 """From segment results to one transcript, which is built as JSON while they are read: hours of words are never held."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pydantic import BaseModel, TypeAdapter
 from pydantic_core import to_json
@@ -52,6 +52,9 @@ class Merge:
         self._loose: list[Word] = []
         self._paragraph: list[Utterance] = []
         self._length = 0
+        self._revised: str | None = None
+        self.detected_language: str | None = None
+        """The language that a plug-in found."""
 
     def outline(self) -> Outline:
         """What is announced of the transcript."""
@@ -63,6 +66,7 @@ class Merge:
             words=self._count or len(text.split()),
             provider=self._provider,
             model=self._model,
+            detected_language=self.detected_language,
         )
 
     def add(self, result: SegmentResult) -> None:
@@ -87,6 +91,20 @@ class Merge:
         elif text:
             self._utterance(Utterance(start=result.start, end=result.end, text=text))
 
+    def texts(self) -> tuple[str, list[str]]:
+        """The whole text, and the texts of the utterances and then of the paragraphs; nothing is added afterwards."""
+        self._end_of_words()
+        self._end_of_paragraph()
+        utterances = [Utterance.model_validate_json(one).text for one in self._utterances]
+        return self._text(), utterances + [Paragraph.model_validate_json(one).text for one in self._paragraphs]
+
+    def revise(self, text: str, pieces: Sequence[str]) -> None:
+        """Say it in other words: those of `texts`, as plug-ins changed them. The words stay as they were heard."""
+        self._revised = text
+        behind = len(self._utterances)
+        self._utterances = list(map(_reworded(Utterance), self._utterances, pieces[:behind]))
+        self._paragraphs = list(map(_reworded(Paragraph), self._paragraphs, pieces[behind:]))
+
     def finish(self) -> Iterator[bytes]:
         """The transcript as JSON, in pieces; nothing is added afterwards."""
         self._end_of_words()
@@ -94,6 +112,7 @@ class Merge:
         head = {
             "text": self._text(),
             "language": self._language,
+            "detected_language": self.detected_language,
             "duration": self._duration,
             "provider": self._provider,
             "model": self._model,
@@ -111,7 +130,7 @@ class Merge:
         yield b"}"
 
     def _text(self) -> str:
-        return self._space.join(self._texts)
+        return self._space.join(self._texts) if self._revised is None else self._revised
 
     def _word(self, word: Word) -> None:
         last = self._loose[-1] if self._loose else None
@@ -150,6 +169,10 @@ class Merge:
             text = self._space.join(u.text for u in group)
             paragraph = Paragraph(start=group[0].start, end=group[-1].end, text=text, speaker=group[0].speaker)
             self._paragraphs.append(_json(paragraph))
+
+
+def _reworded(kind: type[Utterance] | type[Paragraph]) -> Callable[[bytes, str], bytes]:
+    return lambda raw, text: _json(kind.model_validate_json(raw).model_copy(update={"text": text}))
 
 
 def _json(model: BaseModel) -> bytes:

@@ -5,15 +5,17 @@ from datetime import datetime
 from common.catalogue import cost
 from common.engines import Engine
 from common.events import SegmentReady
+from common.places import heard_at
 from common.transcript import Billed, SegmentResult, Utterance, Word
 from transcriber.providers import Heard
 
 
 def rebase(heard: Heard, event: SegmentReady, engine: Engine, *, at: datetime) -> SegmentResult:
-    """Move times by the segment's start, keep them inside the segment, and add what the call cost."""
+    """Move times to where the segment's audio was heard, keep them inside the segment, and add what the call cost."""
 
-    def place(seconds: float) -> float:
-        return round(min(max(event.start + seconds, event.start), event.end), 3)
+    def place(seconds: float, *, ending: bool = False) -> float:
+        heard = heard_at(seconds, event.start, event.places, ending=ending)
+        return round(min(max(heard, event.start), event.end), 3)
 
     return SegmentResult(
         index=event.index,
@@ -21,8 +23,8 @@ def rebase(heard: Heard, event: SegmentReady, engine: Engine, *, at: datetime) -
         end=event.end,
         text=heard.text,
         language=event.options.language,
-        words=tuple(_word(w, place(w.start), place(w.end)) for w in heard.words),
-        utterances=tuple(_utterance(u, place(u.start), place(u.end)) for u in heard.utterances),
+        words=tuple(_word(w, place(w.start), place(w.end, ending=True)) for w in heard.words),
+        utterances=tuple(_utterance(u, place(u.start), place(u.end, ending=True)) for u in heard.utterances),
         provider=engine.name,
         model=heard.model,
         billed=Billed(

@@ -47,6 +47,9 @@ def transcribe(
     provider: Annotated[str | None, typer.Option(help="Recognition engine.")] = None,
     model: Annotated[str | None, typer.Option(help="The engine's model.")] = None,
     diarize: Annotated[bool, typer.Option("--diarize", help="Tell speakers apart.")] = False,
+    plugins: Annotated[
+        str | None, typer.Option(help="Plug-ins, separated by commas, in the order in which they run; '' for none.")
+    ] = None,
     bulk: Annotated[bool, typer.Option("--bulk", help="Behind interactive work.")] = False,
     reuse: Annotated[
         bool, typer.Option(" /--no-reuse", help="Work anew where an earlier job had the same file and options.")
@@ -59,10 +62,11 @@ def transcribe(
         "provider": provider,
         "model": model,
         "diarize": "true" if diarize else None,
+        "plugins": plugins,
         "priority": "bulk" if bulk else None,
         "reuse": None if reuse else "false",
     }
-    chosen = {name: value for name, value in options.items() if value}
+    chosen = {name: value for name, value in options.items() if value or (name == "plugins" and value == "")}
     errors = Console(stderr=True)
     if output:
         output.mkdir(parents=True, exist_ok=True)
