@@ -8,8 +8,9 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from gateway.auth import Operator
-from gateway.routes import ROUTES, Route
+from gateway.door import OperatorDoor
+from gateway.routes import ROUTES
+from gateway.routing import Route
 from support.gateway import KEY, RunningGateway, prepare, problem, running_gateway
 from support.platform import fresh_database
 from support.waiting import eventually
@@ -117,4 +118,4 @@ def test_without_a_key_the_gateway_does_not_start(tmp_path: Path, content: str |
     if content is not None:
         file.write_text(content)
     with pytest.raises(ValueError, match="operator key"):
-        Operator(file)
+        OperatorDoor(file)

@@ -16,6 +16,7 @@ from common.blobs import BlobsUnavailable, Chunks, Name
 from common.blobs.folder import FolderBlobs
 from common.db.pool import open_pool
 from common.settings import CommonSettings
+from gateway.database import Database
 from gateway.store import Store
 from gateway.sweep import sweep
 from support.faulty_proxy import faulty_proxy
@@ -212,7 +213,7 @@ class TestOrphans:
                     os.utime(path, (1, 1))
             blobs = FolderBlobs(gateway.blobs)
             async with open_pool(CommonSettings(database_url=SecretStr(dsn))) as pool:
-                store = Store(pool, seconds=5)
+                store = Store(Database(pool, seconds=5))
                 # A database that does not reach back that far may be a new one, still to be rebuilt from the log.
                 assert await sweep(blobs, store, older_than=timedelta(hours=24)) == 0
                 await pool.execute("UPDATE jobs SET created_at = to_timestamp(0) WHERE id = $1", UUID(kept))

@@ -36,6 +36,11 @@ def originals(owner: str, job: UUID) -> str:
     return f"{_folder(owner)}/originals/{job}/"
 
 
+def originals_of(owner: str) -> str:
+    """Prefix of every body an owner sent."""
+    return f"{_folder(owner)}/originals/"
+
+
 def manifest(owner: str, job: UUID) -> str:
     """The transcoder's `common.manifest.Manifest` of a job."""
     return f"{_folder(owner)}/audio/{job}/manifest.json"

@@ -21,11 +21,13 @@ from common.events import Event, JobControl, Terminal
 from common.logs import configure
 from common.settings import ProviderSettings
 from gateway import openapi
+from gateway.acceptance import Acceptance
 from gateway.accepted import Accepted
 from gateway.accesslog import AccessLog
 from gateway.app import application
-from gateway.auth import Operator
 from gateway.broker import Broker
+from gateway.database import Database
+from gateway.door import OperatorDoor
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
 from gateway.jobs import JobsApi
@@ -58,11 +60,13 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
     str
         The address it serves at.
     """
-    operator = Operator(settings.operator_key_file)
+    door = OperatorDoor(settings.operator_key_file)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
         blobs = await opened.enter_async_context(open_blobs(settings))
-        store = Store(await opened.enter_async_context(open_pool(settings)), seconds=settings.store_seconds)
+        pool = await opened.enter_async_context(open_pool(settings))
+        database = Database(pool, seconds=settings.store_seconds)
+        store = Store(database)
         producer = Producer(settings.kafka, service="gateway")
         await producer.start()
         opened.push_async_callback(producer.stop)
@@ -74,11 +78,10 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
 
         jobs = Jobs(store=store, accepted=accepted, control=control)
         live = Live(settings.kafka, seen=lambda event: _keep_up(accepted, event))
-        health = HealthApi(broker=broker, blobs=blobs, store=store)
+        health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
         webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
-        submit = Submit(
-            blobs=blobs,
+        acceptance = Acceptance(
             producer=producer,
             control=control,
             store=store,
@@ -86,6 +89,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             engines=catalogue.configured(ProviderSettings()),
             settings=settings,
         )
+        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
         app = application(
             {
                 "submit_job": submit,
@@ -103,7 +107,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
                 "ready": health.ready,
                 "metrics": health.metrics,
             },
-            operator,
+            door,
         )
         await _in_background(opened, live.run())
         await _in_background(

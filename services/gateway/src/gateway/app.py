@@ -8,26 +8,28 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 from pydantic import BaseModel, ValidationError
 
-from gateway.auth import OWNER, Operator
+from gateway.door import Door
 from gateway.encoding import refuse_encoded
 from gateway.expect import go_on, put_off
 from gateway.headers import secure
 from gateway.measure import measure
-from gateway.problems import INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
-from gateway.routes import BODY, QUERY, ROUTES, Route
+from gateway.principal import PRINCIPAL
+from gateway.problems import FORBIDDEN, INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
+from gateway.routes import ROUTES
+from gateway.routing import BODY, QUERY, Route
 
 LONGEST_JSON = 256 * 1024
 
 
-def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Application:
+def application(handlers: Mapping[str, Handler], door: Door) -> web.Application:
     """The gateway's application.
 
     Parameters
     ----------
     handlers
         One handler for each operation of `gateway.routes.ROUTES`.
-    operator
-        Who opens the door.
+    door
+        Who decides who comes in.
 
     Raises
     ------
@@ -37,7 +39,7 @@ def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Appl
     if handlers.keys() != {route.operation for route in ROUTES}:
         msg = f"handlers and operations differ: {handlers.keys() ^ {route.operation for route in ROUTES}}"
         raise ValueError(msg)
-    app = web.Application(middlewares=[measure, answer_problems, _door(operator)], client_max_size=LONGEST_JSON)
+    app = web.Application(middlewares=[measure, answer_problems, _guard(door)], client_max_size=LONGEST_JSON)
     app.on_response_prepare.append(_secure)
     for route in ROUTES:
         app.router.add_route(
@@ -46,16 +48,20 @@ def application(handlers: Mapping[str, Handler], operator: Operator) -> web.Appl
     return app
 
 
-def _door(operator: Operator) -> Middleware:
-    doors = {(route.method, route.path): route.door for route in ROUTES}
+def _guard(door: Door) -> Middleware:
+    known = {(route.method, route.path): route for route in ROUTES}
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         resource = request.match_info.route.resource
-        door = doors.get((request.method, resource.canonical if resource is not None else ""), "key")
-        # An address that does not exist needs the key as well: a stranger learns nothing of what is there.
-        if door == "key" or (door == "loopback" and not _from_here(request)):
-            request[OWNER] = operator.owner(request)
+        route = known.get((request.method, resource.canonical if resource is not None else ""))
+        # An address that does not exist needs a key as well: a stranger learns nothing of what is there.
+        entry = route.door if route is not None else "key"
+        if entry == "key" or (entry == "loopback" and not _from_here(request)):
+            principal = await door.enter(request)
+            if route is not None and route.scope is not None and route.scope not in principal.scopes:
+                raise Problem(FORBIDDEN, f"This needs the scope '{route.scope}'.", scope=route.scope)
+            request[PRINCIPAL] = principal
         return await handler(request)
 
     return guard

@@ -8,8 +8,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from common.blobs import Blobs, BlobsUnavailable
 from gateway.answers import json_answer
 from gateway.broker import Broker
+from gateway.database import Database, StoreUnavailable
 from gateway.models import Health
-from gateway.store import Store, StoreUnavailable
 
 _PROBE_SECONDS = 3.0
 
@@ -17,10 +17,10 @@ _PROBE_SECONDS = 3.0
 class HealthApi:
     """The handlers of `/healthz`, `/readyz` and `/metrics`."""
 
-    def __init__(self, *, broker: Broker, blobs: Blobs, store: Store) -> None:
+    def __init__(self, *, broker: Broker, blobs: Blobs, database: Database) -> None:
         self._broker = broker
         self._blobs = blobs
-        self._store = store
+        self._database = database
         self._draining = False
 
     def drain(self) -> None:
@@ -61,7 +61,7 @@ class HealthApi:
 
     async def _store_answers(self) -> bool:
         try:
-            await self._store.ping()
+            await self._database.ping()
         except StoreUnavailable:
             return False
         return True

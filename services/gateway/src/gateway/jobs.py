@@ -12,13 +12,14 @@ from aiohttp import web
 from common.bus.producer import Producer
 from common.events import JobControl
 from gateway.answers import json_answer
-from gateway.auth import owner_of
+from gateway.database import StoreUnavailable
 from gateway.lookup import Jobs
 from gateway.models import ENDED, Deletion, Job, JobPage, JobsQuery, Status
+from gateway.principal import owner_of
 from gateway.problems import ALREADY_ENDED, INVALID, Problem
-from gateway.routes import query_of
+from gateway.routing import query_of
 from gateway.settings import GatewaySettings
-from gateway.store import Store, StoreUnavailable
+from gateway.store import Store
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: tuple[Status, ...] = get_args(Status)

@@ -7,9 +7,10 @@ from aiohttp import web
 
 from common.bus.control import ControlLog
 from gateway.accepted import Accepted
-from gateway.auth import owner_of
+from gateway.database import StoreUnavailable
+from gateway.principal import owner_of
 from gateway.problems import NOT_FOUND, Problem
-from gateway.store import JobRow, Store, StoreUnavailable
+from gateway.store import JobRow, Store
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 

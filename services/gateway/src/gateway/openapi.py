@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document, made from the route table; ``python -m gateway.openapi write FILE`` writes it."""
+"""The OpenAPI 3.1 document, made from the route table; ``python -m gateway.openapi FILE`` writes it."""
 
 import json
 import sys
@@ -13,11 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from common.options import JobOptions
 from gateway.problems import Handler, ProblemDocument
-from gateway.routes import ROUTES, Answer, Route
+from gateway.routes import ROUTES
+from gateway.routing import Answer, Route
 
 _TITLES = {
     400: "The request cannot be read.",
     401: "A valid key is needed.",
+    403: "The key does not allow this; `scope` names what is missing.",
     404: "There is no such thing.",
     408: "The upload fell silent.",
     409: "Not in this state.",
@@ -81,7 +83,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = route.problems if route.door == "open" else (401, *route.problems)
+    problems = (*_door_problems(route), *route.problems)
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -103,6 +105,12 @@ def _operation(route: Route) -> dict[str, Any]:
     elif route.door == "loopback":
         operation["security"] = [{}, {"bearer": []}, {"key": []}]
     return operation
+
+
+def _door_problems(route: Route) -> tuple[int, ...]:
+    if route.door == "open":
+        return ()
+    return (401,) if route.scope is None else (401, 403)
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.blobs import BlobsUnavailable
 from common.bus.producer import BusUnavailable
-from gateway.store import StoreUnavailable
+from gateway.database import StoreUnavailable
 from gateway.words import in_words
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ class Kind:
 
 MALFORMED = Kind("malformed-request", 400, "The request cannot be read")
 UNAUTHORIZED = Kind("unauthorized", 401, "A valid key is needed")
+FORBIDDEN = Kind("forbidden", 403, "The key does not allow this")
 NOT_FOUND = Kind("not-found", 404, "There is no such thing")
 METHOD_NOT_ALLOWED = Kind("method-not-allowed", 405, "This method is not offered here")
 STALLED = Kind("stalled", 408, "The upload fell silent")

@@ -1,12 +1,5 @@
 """Every address of the gateway in one table; the server and the OpenAPI document are both made from it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeVar, cast
-
-from aiohttp import web
-from pydantic import BaseModel
-
 from common.options import JobOptions
 from gateway.models import (
     Deletion,
@@ -19,63 +12,14 @@ from gateway.models import (
     WebhookCreated,
     WebhookList,
 )
-
-QUERY = web.RequestKey("query", BaseModel)
-"""The validated query of a request whose route has one."""
-
-BODY = web.RequestKey("body", BaseModel)
-"""The validated JSON body of a request whose route has one."""
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def query_of(request: web.Request, model: type[Model]) -> Model:
-    """The validated query; ``model`` is the one the route names."""
-    return cast("Model", request[QUERY])
-
-
-def body_of(request: web.Request, model: type[Model]) -> Model:
-    """The validated JSON body; ``model`` is the one the route names."""
-    return cast("Model", request[BODY])
-
-
-Door = Literal["key", "open", "loopback"]
-"""Who comes in: who has the key; anyone; anyone on this machine, and from elsewhere who has the key."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One successful answer: what it says, its JSON model or the media types it may have, its headers."""
-
-    says: str
-    model: type[BaseModel] | None = None
-    media: tuple[str, ...] = ()
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Route:
-    """One address: how it is called, what it takes and answers, and which problems it may answer with."""
-
-    operation: str
-    method: str
-    path: str
-    summary: str
-    answers: Mapping[int, Answer]
-    description: str = ""
-    query: type[BaseModel] | None = None
-    body: type[BaseModel] | None = None
-    upload: bool = False
-    headers: Mapping[str, str] = field(default_factory=dict)
-    problems: tuple[int, ...] = ()
-    door: Door = "key"
-
+from gateway.routing import Answer, Route
 
 ROUTES: tuple[Route, ...] = (
     Route(
         operation="submit_job",
         method="POST",
         path="/v1/jobs",
+        scope="jobs:write",
         summary="Send a recording",
         description=(
             "Either `multipart/form-data` with the file in a part named `file` and options as fields, before or after "
@@ -96,6 +40,7 @@ ROUTES: tuple[Route, ...] = (
         operation="list_jobs",
         method="GET",
         path="/v1/jobs",
+        scope="jobs:read",
         summary="List jobs, newest first",
         query=JobsQuery,
         answers={200: Answer("A page of jobs, and how many there are in each state.", JobPage)},
@@ -105,6 +50,7 @@ ROUTES: tuple[Route, ...] = (
         operation="get_job",
         method="GET",
         path="/v1/jobs/{id}",
+        scope="jobs:read",
         summary="How a job is doing",
         answers={200: Answer("The job.", Job)},
         problems=(404, 503),
@@ -113,6 +59,7 @@ ROUTES: tuple[Route, ...] = (
         operation="watch_job",
         method="GET",
         path="/v1/jobs/{id}/events",
+        scope="jobs:read",
         summary="Follow a job live",
         description=(
             "Server-sent events. The `data` of each is the whole job; `event` is `progress`, or `completed`, `failed`, "
@@ -132,6 +79,7 @@ ROUTES: tuple[Route, ...] = (
         operation="get_transcript",
         method="GET",
         path="/v1/jobs/{id}/transcript",
+        scope="jobs:read",
         summary="The transcript, or a translation of it",
         description="A 409 says in `job_status` how the job is, and in `error` why there will be no result.",
         query=TranscriptQuery,
@@ -148,6 +96,7 @@ ROUTES: tuple[Route, ...] = (
         operation="cancel_job",
         method="POST",
         path="/v1/jobs/{id}/cancel",
+        scope="jobs:write",
         summary="Stop a job and keep its record",
         answers={202: Answer("The job as it is now; it will be `cancelled` unless it ends first.", Job)},
         problems=(404, 409, 503),
@@ -156,6 +105,7 @@ ROUTES: tuple[Route, ...] = (
         operation="delete_job",
         method="DELETE",
         path="/v1/jobs/{id}",
+        scope="jobs:write",
         summary="Stop a job and erase everything of it",
         description="From the answer on, the job is not found any more, on every replica.",
         answers={
@@ -168,6 +118,7 @@ ROUTES: tuple[Route, ...] = (
         operation="add_webhook",
         method="POST",
         path="/v1/webhooks",
+        scope="webhooks",
         summary="Have events sent to an address",
         description="Signed as Standard Webhooks says, with the secret of the answer, which is shown this once.",
         body=NewWebhook,
@@ -178,6 +129,7 @@ ROUTES: tuple[Route, ...] = (
         operation="list_webhooks",
         method="GET",
         path="/v1/webhooks",
+        scope="webhooks",
         summary="List registered addresses",
         answers={200: Answer("Every address.", WebhookList)},
         problems=(503,),
@@ -186,6 +138,7 @@ ROUTES: tuple[Route, ...] = (
         operation="drop_webhook",
         method="DELETE",
         path="/v1/webhooks/{id}",
+        scope="webhooks",
         summary="Forget an address",
         answers={204: Answer("It is forgotten.")},
         problems=(404, 503),

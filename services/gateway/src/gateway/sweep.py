@@ -10,8 +10,8 @@ import structlog
 from common import layout
 from common.blobs import BlobInfo, Blobs, BlobsUnavailable
 from common.events import now
-from gateway.auth import OPERATOR
-from gateway.store import Store, StoreUnavailable
+from gateway.database import StoreUnavailable
+from gateway.store import Store
 
 log = structlog.get_logger(__name__)
 
@@ -24,22 +24,21 @@ async def sweep(blobs: Blobs, store: Store, *, older_than: timedelta) -> int:
     Young ones stay, for an event that was refused may still be published, and its row may be late. So do those from
     before the oldest row: a database that was lost knows nothing of them until it is rebuilt from the log.
     """
-    since = await store.oldest(OPERATOR)
-    if since is None:
-        return 0
     limit = now() - older_than
     removed = 0
-    for job, modified in (await _without_a_row(blobs, store)).items():
-        if since <= modified < limit:
-            await blobs.remove(layout.originals(OPERATOR, job))
-            removed += 1
+    for owner in await store.owners():
+        since = await store.oldest(owner) or limit
+        for job, modified in (await _without_a_row(blobs, store, owner)).items():
+            if since <= modified < limit:
+                await blobs.remove(layout.originals(owner, job))
+                removed += 1
     return removed
 
 
-async def _without_a_row(blobs: Blobs, store: Store) -> dict[UUID, datetime]:
+async def _without_a_row(blobs: Blobs, store: Store, owner: str) -> dict[UUID, datetime]:
     """Jobs of which there are only bytes, and when the youngest of these came; a few, however many jobs there are."""
     newest: dict[UUID, datetime] = {}
-    async for listed in _batches(blobs.list(f"users/{OPERATOR}/originals/")):
+    async for listed in _batches(blobs.list(layout.originals_of(owner))):
         known = await store.known({job for job, _ in listed})
         for job, modified in listed:
             if job not in known:

@@ -5,13 +5,13 @@ from uuid import UUID
 from aiohttp import web
 
 from common.events import JobControl, Terminal
+from gateway.database import StoreUnavailable
 from gateway.live import Listener, Live
 from gateway.lookup import Jobs, path_id
 from gateway.models import ENDED, Job
 from gateway.problems import Problem
 from gateway.progress import END_RANK, Position, advance, at_least
 from gateway.settings import GatewaySettings
-from gateway.store import StoreUnavailable
 
 HEARTBEAT = b": heartbeat\n\n"
 

@@ -9,11 +9,11 @@ from aiohttp import web
 from common.events import now
 from gateway.addresses import public_url
 from gateway.answers import json_answer
-from gateway.auth import owner_of
 from gateway.lookup import path_id
 from gateway.models import NewWebhook, WebhookCreated, WebhookList
+from gateway.principal import owner_of
 from gateway.problems import NOT_FOUND, Problem
-from gateway.routes import body_of
+from gateway.routing import body_of
 from gateway.store import Store
 
 SECRET_BYTES = 32

@@ -1,22 +1,29 @@
-"""The one door: until accounts exist, the operator's key opens it."""
+"""The door: who may come in is decided here and nowhere else."""
 
 import hmac
 from hashlib import sha256
 from pathlib import Path
+from typing import Protocol
 
 from aiohttp import web
 
+from gateway.principal import OPERATOR, SCOPES, Principal
 from gateway.problems import UNAUTHORIZED, Problem
-
-OPERATOR = "operator"
-"""Owner of everything made with the operator's key."""
-
-OWNER = web.RequestKey("owner", str)
 
 SHORTEST_KEY = 16
 
+_OPERATOR = Principal(owner=OPERATOR, via="operator", scopes=SCOPES, role="admin", plan="enterprise")
 
-class Operator:
+
+class Door(Protocol):
+    """Tells who sent a request."""
+
+    async def enter(self, request: web.Request) -> Principal:
+        """Who sent the request; raises a 401 problem when nothing it shows is valid."""
+        ...
+
+
+class OperatorDoor:
     """Knows whether a request carries the operator's key.
 
     Parameters
@@ -41,7 +48,7 @@ class Operator:
             raise ValueError(msg)
         self._digest = sha256(key.encode()).digest()
 
-    def owner(self, request: web.Request) -> str:
+    async def enter(self, request: web.Request) -> Principal:
         """Who sent the request; raises a 401 problem when the key is missing or wrong.
 
         The key comes as ``Authorization: Bearer KEY`` or ``Token KEY``, or as ``x-api-key: KEY``.
@@ -50,7 +57,7 @@ class Operator:
         # A header need not be UTF-8: what is not comes as surrogates, which only this way become bytes again.
         presented = _presented(request).encode(errors="surrogateescape")
         if hmac.compare_digest(sha256(presented).digest(), self._digest):
-            return OPERATOR
+            return _OPERATOR
         raise Problem(
             UNAUTHORIZED,
             "Send the key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
@@ -63,8 +70,3 @@ def _presented(request: web.Request) -> str:
     if scheme.lower() in {"bearer", "token"}:
         return value.strip()
     return request.headers.get("x-api-key", "")
-
-
-def owner_of(request: web.Request) -> str:
-    """The owner that the door let in."""
-    return request[OWNER]

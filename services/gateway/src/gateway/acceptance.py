@@ -1,0 +1,107 @@
+"""What makes stored bytes a job: the event in the log, then the row; in this order, so that a job is never lost."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import structlog
+
+from common import catalogue
+from common.bus.control import ControlLog
+from common.bus.producer import Producer
+from common.events import UploadReceived
+from common.options import JobOptions, SegmentPlan
+from gateway.accepted import Accepted
+from gateway.addresses import public_url
+from gateway.database import StoreUnavailable
+from gateway.measure import UPLOADED
+from gateway.models import Job
+from gateway.problems import INVALID, UNSUPPORTED, Problem
+from gateway.settings import GatewaySettings
+from gateway.store import Store
+
+log = structlog.get_logger(__name__)
+
+
+class Acceptance:
+    """Every way in ends here: uploads in one request or many, addresses, items of batches."""
+
+    def __init__(
+        self,
+        *,
+        producer: Producer,
+        control: ControlLog,
+        store: Store,
+        accepted: Accepted,
+        engines: Sequence[catalogue.Engine],
+        settings: GatewaySettings,
+    ) -> None:
+        self._producer = producer
+        self._control = control
+        self._store = store
+        self._accepted = accepted
+        self._engines = engines
+        self._settings = settings
+
+    async def accept(self, event: UploadReceived) -> Job:
+        """Publish the event and open the job's row; an event of an idempotent request whose job is there does nothing.
+
+        Raises
+        ------
+        BusUnavailable
+            When Kafka did not acknowledge the event: it may be in the log all the same, so the bytes must stay.
+        """
+        job = await self._already_there(event) if event.idempotent else None
+        if job is None:
+            await self._producer.publish(event, timeout=self._settings.publish_seconds)
+            job = Job.accepted(event)
+            self._accepted.add(event.owner, job)
+            UPLOADED.inc(job.size or 0)
+            await self._open(event)
+            log.info("job_accepted", job_id=str(job.id), size=job.size, lane=job.priority)
+        return job
+
+    async def same(self, owner: str, sha256: str, options: JobOptions, plan: SegmentPlan) -> UUID | None:
+        """A job whose results may be copied for this one; without Postgres the work is just done again."""
+        if not (self._settings.reuse and options.reuse):
+            return None
+        try:
+            found = await self._store.same(owner, sha256, options, plan.provider)
+        except StoreUnavailable:
+            return None
+        return None if found is None or self._control.deleted(found) else found
+
+    def plan(self, options: JobOptions) -> SegmentPlan:
+        """Who will do it and how the audio is cut; a 422 problem names what nobody can do, and who could."""
+        if options.callback_url is not None:
+            public_url("callback_url", options.callback_url, allow_private=self._settings.webhook_allow_private)
+        try:
+            plan = catalogue.choose(options, self._engines)
+            catalogue.check_translator(options, self._engines)
+            for language in options.translate:
+                if language.lower() in {options.language.lower(), catalogue.primary(options.language)}:
+                    message = f"the recording is already in {options.language}"
+                    raise Problem(INVALID, f"translate: {message}.", errors=[("translate", message)])
+                catalogue.choose_translator(language, options.language, options, self._engines)
+        except catalogue.Unsupported as error:
+            raise Problem(UNSUPPORTED, error.message, errors=[(error.field, error.message)]) from None
+        bound = self._settings.segment_seconds
+        if bound is None or plan.max_seconds is None or plan.max_seconds <= bound:
+            return plan
+        return plan.model_copy(update={"max_seconds": bound})
+
+    async def _already_there(self, event: UploadReceived) -> Job | None:
+        """The job of a request that came before, unless its event may be missing from the log."""
+        try:
+            row = await self._store.job(event.owner, event.job_id)
+        except StoreUnavailable:
+            row = None
+        return row.job if row is not None else self._accepted.get(event.owner, event.job_id)
+
+    async def _open(self, event: UploadReceived) -> None:
+        # The event is in the log, so the job exists: without Postgres the recorder opens the row later.
+        try:
+            await self._store.open(event)
+        except StoreUnavailable:
+            log.warning("row_not_opened", job_id=str(event.job_id))
+        except Exception:
+            log.exception("row_not_opened", job_id=str(event.job_id))

@@ -1,0 +1,52 @@
+"""Who sent a request, and what they may do."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+from uuid import UUID
+
+from aiohttp import web
+
+Scope = Literal["jobs:read", "jobs:write", "webhooks", "keys", "account", "admin"]
+"""What a key may be allowed to do: read jobs and results; make, cancel and delete jobs; manage webhooks, keys, the
+account; see and change what belongs to others."""
+
+SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
+
+Via = Literal["operator", "key", "session", "oidc", "stream"]
+"""How somebody came in: the operator's key, an API key, a login of ours or of another issuer, a stream token."""
+
+OPERATOR = "operator"
+"""Owner of everything made with the operator's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who a request comes from.
+
+    Parameters
+    ----------
+    owner
+        `OPERATOR`, or the account's id; everything that is made belongs to it.
+    credential
+        The key or the session that was shown, where there is one.
+    """
+
+    owner: str
+    via: Via
+    scopes: frozenset[Scope]
+    role: Literal["user", "admin"] = "user"
+    plan: str = "free"
+    credential: UUID | None = None
+
+
+PRINCIPAL = web.RequestKey("principal", Principal)
+
+
+def principal_of(request: web.Request) -> Principal:
+    """Whom the door let in."""
+    return request[PRINCIPAL]
+
+
+def owner_of(request: web.Request) -> str:
+    """The owner the door let in: every look-up and everything that is made is theirs."""
+    return request[PRINCIPAL].owner

@@ -1,0 +1,62 @@
+"""What a route is, and how a handler reads what was validated for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeVar, cast
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from gateway.principal import Scope
+
+QUERY = web.RequestKey("query", BaseModel)
+"""The validated query of a request whose route has one."""
+
+BODY = web.RequestKey("body", BaseModel)
+"""The validated JSON body of a request whose route has one."""
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def query_of(request: web.Request, model: type[Model]) -> Model:
+    """The validated query; ``model`` is the one the route names."""
+    return cast("Model", request[QUERY])
+
+
+def body_of(request: web.Request, model: type[Model]) -> Model:
+    """The validated JSON body; ``model`` is the one the route names."""
+    return cast("Model", request[BODY])
+
+
+Entry = Literal["key", "open", "loopback"]
+"""Who comes in: who is known; anyone; anyone on this machine, and from elsewhere who is known."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One successful answer: what it says, its JSON model or the media types it may have, its headers."""
+
+    says: str
+    model: type[BaseModel] | None = None
+    media: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """One address: how it is called, what it takes and answers, and which problems it may answer with."""
+
+    operation: str
+    method: str
+    path: str
+    summary: str
+    answers: Mapping[int, Answer]
+    description: str = ""
+    query: type[BaseModel] | None = None
+    body: type[BaseModel] | None = None
+    upload: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+    problems: tuple[int, ...] = ()
+    door: Entry = "key"
+    scope: Scope | None = None
+    """What a key must be allowed to do; None where every known caller may."""
