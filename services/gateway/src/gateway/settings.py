@@ -42,6 +42,9 @@ class GatewaySettings(CommonSettings):
         default=True,
         description="Complete a job with the results of an earlier one of the same owner, bytes and options.",
     )
+    fetch_allow_private: bool = Field(
+        default=False, description="Take addresses in private networks and on this machine; for development."
+    )
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )
