@@ -1,5 +1,6 @@
 """Jobs from addresses at the gateway: the address is stored, its secrets stay there, and bad ones are refused."""
 
+import asyncio
 import hashlib
 import json
 from collections.abc import AsyncIterator
@@ -11,7 +12,9 @@ from common import layout
 from common.address import Address
 from common.events import BlobRef, UploadReceived
 from common.options import JobOptions
-from support.gateway import RunningGateway, form, prepare, problem, running_gateway
+from scribewire.client import Client
+from scribewire.config import Gateway
+from support.gateway import KEY, RunningGateway, form, prepare, problem, running_gateway
 from support.inner import INNER
 from support.platform import fresh_database
 
@@ -66,6 +69,16 @@ async def test_an_address_becomes_a_job_and_its_secret_is_in_one_blob_only(
     assert not [text for text in told if "s3cret" in text]
     holding = [name for name in gateway.stored() if b"s3cret" in (gateway.blobs / name).read_bytes()]
     assert holding == [event.source.name]
+
+
+async def test_the_client_sends_an_address_with_its_options(gateway: RunningGateway) -> None:
+    def submit() -> str:
+        with Client(Gateway(gateway.url, KEY)) as client:
+            return str(client.submit_url(URL, {"punctuate": "false", "translate": ["es"]})["id"])
+
+    event = await upload_of(gateway, await asyncio.to_thread(submit))
+    assert event.options == JobOptions(punctuate=False, translate=("es",))
+    assert (event.address, event.idempotent) == (SHOWN, True)
 
 
 async def test_what_was_fetched_is_shown_live(gateway: RunningGateway) -> None:
