@@ -40,6 +40,7 @@ from gateway.privacy.api import PrivacyApi
 from gateway.privacy.export import Export
 from gateway.privacy.store import PrivacyStore
 from gateway.progress import advance
+from gateway.remote import Remote
 from gateway.server import Runner
 from gateway.settings import GatewaySettings
 from gateway.store import Store
@@ -111,7 +112,8 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             settings=settings,
             plugins=tuple(installed()),
         )
-        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
+        remote = Remote(blobs=blobs, acceptance=acceptance, allow_private=settings.fetch_allow_private)
+        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, remote=remote, settings=settings)
         privacy_store = PrivacyStore(database)
         privacy = PrivacyApi(
             export=Export(store=store, privacy=privacy_store, blobs=blobs, crypt=crypt),

@@ -54,6 +54,7 @@ class Route:
     description: str = ""
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    """Of a JSON body; with ``upload``, what a JSON body is read into instead of being a file."""
     upload: bool = False
     binary: str | None = None
     """Media type of a body that is taken as bytes; it may be left out."""

@@ -87,6 +87,9 @@ class GatewaySettings(CommonSettings):
     plugins: Annotated[tuple[PluginName, ...], NoDecode] = Field(
         default=(), description="Plug-ins of jobs that name none, separated by commas, in the order in which they run."
     )
+    fetch_allow_private: bool = Field(
+        default=False, description="Take addresses in private networks and on this machine; for development."
+    )
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )

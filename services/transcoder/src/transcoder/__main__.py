@@ -8,6 +8,7 @@ from common.bus import EachStage
 from common.events import UploadReceived
 from common.leases.open import open_leases
 from common.service import Service, serve
+from transcoder.fetch.open import open_remote
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
 from transcoder.preprocess import Preprocess
@@ -20,10 +21,14 @@ async def build() -> AsyncIterator[Service]:
     settings = TranscoderSettings()
     preprocess = Preprocess(seconds=settings.plugin_seconds, settings=settings.plugin_settings)
     with closing(await FfmpegDecoder.detect(settings)) as decoder:
-        async with open_blobs(settings) as blobs, open_leases(settings) as leases:
+        async with (
+            open_blobs(settings) as blobs,
+            open_leases(settings) as leases,
+            open_remote(settings, blobs) as remote,
+        ):
             stage = EachStage(
                 event=UploadReceived,
-                handler=Transcode(blobs=blobs, decoder=decoder, preprocess=preprocess),
+                handler=Transcode(blobs=blobs, decoder=decoder, remote=remote, preprocess=preprocess),
                 concurrency=settings.slots,
                 leased=True,
             )

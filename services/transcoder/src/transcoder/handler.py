@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
+from typing import TypedDict
 
 from common import layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
@@ -15,16 +16,18 @@ from common.manifest import Manifest
 from transcoder.again import completed, copied
 from transcoder.cut import Cutter
 from transcoder.passages import Unchanged
-from transcoder.ports import Decoder, Decoding
+from transcoder.ports import Cancelled, Decoder, Decoding, Remote
 from transcoder.preprocess import Preprocess, options_behind
 from transcoder.segments import SegmentWriter
 
+
+class _Source(TypedDict, total=False):
+    source: BlobRef
+    sha256: str
+
+
 PROGRESS_SECONDS = 1.0
 """Least time between two progress events of a job, first and last excepted."""
-
-
-class _Cancelled(Exception):  # noqa: N818 - named for what happened
-    """The job was cancelled while its audio was being decoded."""
 
 
 class Transcode:
@@ -41,6 +44,8 @@ class Transcode:
         Where the upload lies and the segments go.
     decoder
         Turns the upload into samples.
+    remote
+        Fetches what is not uploaded.
     preprocess
         Opens plug-ins.
     clock
@@ -52,11 +57,13 @@ class Transcode:
         *,
         blobs: Blobs,
         decoder: Decoder,
+        remote: Remote,
         preprocess: Preprocess | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._blobs = blobs
         self._decoder = decoder
+        self._remote = remote
         self._preprocess = preprocess or Preprocess()
         self._clock = clock
 
@@ -66,12 +73,15 @@ class Transcode:
         Raises
         ------
         Permanent
-            When the file is no good, or a plug-in failed; its code and message say why.
+            When the file is no good or cannot be had from its address, or a plug-in failed; its code and message say
+            why.
         Transient
-            When the store is down or full, or the decoder was killed.
+            When the store is down or full, the decoder was killed, or the address does not answer for now.
         """
         name = layout.manifest(event.owner, event.job_id)
         try:
+            if event.remote:
+                event = await self._brought(event, context)
             manifest = await self._stored(event)
             if manifest is None:
                 if context.cancelled():
@@ -81,7 +91,7 @@ class Transcode:
                 # Where another was first, what it stored is what is told of.
                 manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
             results = await completed(self._blobs, event, manifest) if manifest.copied_from is not None else None
-        except _Cancelled:
+        except Cancelled:
             return []
         except BlobNotFound as error:
             if context.cancelled():  # erased while it was worked on
@@ -99,6 +109,17 @@ class Transcode:
             return None
         return Manifest.model_validate_json(await read_all(self._blobs, name))
 
+    async def _brought(self, event: UploadReceived, context: Context) -> UploadReceived:
+        """The event as if the bytes behind its address had been uploaded."""
+        fetched = await self._remote.fetched(event)
+        if fetched is None:
+            if context.cancelled():
+                raise Cancelled
+            await context.publish(_progress(event, 0.0).model_copy(update={"detail": "Fetching the file"}))
+            fetched = await self._remote.fetch(event, context.cancelled)
+        source = BlobRef(name=layout.original(event.owner, event.job_id, fetched.sha256), size=fetched.size)
+        return event.model_copy(update={"source": source, "sha256": fetched.sha256})
+
     async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
         await context.publish(_progress(event, 0.0))
         writer = SegmentWriter(self._blobs, event.owner, event.job_id)
@@ -111,7 +132,7 @@ class Transcode:
                 writer.places = sound.places
                 digest = await self._store(decoding, sound, writer, event, context)
                 return _manifest(event, decoding, sound, writer, digest)
-        except (Permanent, _Cancelled) as ended:
+        except (Permanent, Cancelled) as ended:
             if isinstance(ended, Permanent) and (done := await self._stored(event)) is not None:
                 # This process stood still, another took over and finished: what it told of must stay.
                 return done
@@ -130,7 +151,7 @@ class Transcode:
         told = self._clock()
         async for pcm in decoding.pcm():
             if context.cancelled():
-                raise _Cancelled
+                raise Cancelled
             digest.update(pcm)
             await _add(writer, cutter, sound.feed(pcm))
             if self._clock() - told >= PROGRESS_SECONDS:
@@ -141,7 +162,7 @@ class Transcode:
             await writer.add(piece)
             await writer.cut()
         if context.cancelled():  # what is erased meanwhile must not come back
-            raise _Cancelled
+            raise Cancelled
         return digest.hexdigest()
 
 
@@ -159,7 +180,15 @@ def _progress(event: UploadReceived, fraction: float) -> StageProgress:
         stage="transcoder",
         fraction=fraction,
         detail="Reading the file",
+        **_what_was_fetched(event),
     )
+
+
+def _what_was_fetched(event: UploadReceived) -> _Source:
+    """For the row of a job with an address; told with every word, since any of them may be lost."""
+    if not event.remote or event.source.name == layout.address(event.owner, event.job_id, event.sha256):
+        return {}
+    return {"source": event.source, "sha256": event.sha256}
 
 
 def _under_way(event: UploadReceived, decoding: Decoding, seconds: float) -> StageProgress:
