@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from common import layout
 from common.blobs import BlobsUnavailable
 from common.db.migrate import migrate
 from common.db.open_job import open_job
