@@ -78,7 +78,7 @@ async def test_a_file_left_in_the_middle_of_a_member_is_let_go_quietly() -> None
     with Archive() as archive:
         member = archive.member("big", chunked([bytes(1 << 20)] * 3), modified=AT)
         await anext(member)
-        await member.aclose()  # type: ignore[attr-defined]
+        await member.aclose()
 
 
 RECORDERS = {*REPLACED, "erased_jobs", "erased_accounts", "webhook_deliveries"}

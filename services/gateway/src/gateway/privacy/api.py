@@ -1,6 +1,7 @@
 """The handlers of an export and of an account's end."""
 
 import asyncio
+from contextlib import aclosing
 
 from aiohttp import web
 
@@ -48,12 +49,13 @@ class PrivacyApi:
                     "Content-Disposition": f'attachment; filename="scribewire-{at:%Y-%m-%d}.zip"',
                 }
             )
-            async for chunk in self._export.content(owner, at=at, recordings=query.recordings):
-                if not answer.prepared:
-                    # Not before there is something: a database that is away is then a 503, not a broken file.
-                    await answer.prepare(request)
-                if chunk:
-                    await answer.write(chunk)
+            async with aclosing(self._export.content(owner, at=at, recordings=query.recordings)) as content:
+                async for chunk in content:
+                    if not answer.prepared:
+                        # Not before there is something: a database that is away is then a 503, not a broken file.
+                        await answer.prepare(request)
+                    if chunk:
+                        await answer.write(chunk)
             await answer.write_eof()
         finally:
             self._exporting.discard(owner)

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import datetime
 from typing import Self
 
@@ -32,11 +32,11 @@ class Archive:
 
     async def member(
         self, name: str, chunks: AsyncIterator[bytes], *, modified: datetime, compress: bool = False
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         """Add a member from its bytes, giving the file's on the way.
 
         What ``chunks`` raises is passed on before anything was added, if it raises at its first step; later the file
-        is broken, and its reader will see that.
+        is broken, and its reader will see that. Who stops in the middle closes this iterator before the archive.
         """
         first = await anext(chunks, b"")
         info = _info(name, modified, zipfile.ZIP_DEFLATED if compress else zipfile.ZIP_STORED)

@@ -4,7 +4,8 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -54,7 +55,7 @@ class Export:
         self._blobs = blobs
         self._crypt = crypt
 
-    async def content(self, owner: str, *, at: datetime, recordings: bool) -> AsyncIterator[bytes]:
+    async def content(self, owner: str, *, at: datetime, recordings: bool) -> AsyncGenerator[bytes, None]:
         """The file's bytes.
 
         Parameters
@@ -75,14 +76,16 @@ class Export:
                 archive.text(f"{name}.json", _json(shown), modified=at)
             tables = {name: self._table(owner, name) for name in STREAMED} | {"jobs": self._overview(owner)}
             for name, rows in tables.items():
-                async for chunk in archive.member(f"{name}.csv", rows, modified=at, compress=True):
-                    yield chunk
+                async with aclosing(archive.member(f"{name}.csv", rows, modified=at, compress=True)) as table:
+                    async for chunk in table:
+                        yield chunk
             async for page in self._jobs(owner):
                 for job in page:
                     # Read again one by one: a job of the page may be gone by its turn.
                     if row := await self._store.job(owner, job.id):
-                        async for chunk in self._job(archive, owner, row, recordings=recordings):
-                            yield chunk
+                        async with aclosing(self._job(archive, owner, row, recordings=recordings)) as folder:
+                            async for chunk in folder:
+                                yield chunk
             yield archive.end()
 
     def _plain(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +116,7 @@ class Export:
                 return
             place = (jobs[-1].created_at, jobs[-1].id)
 
-    async def _job(self, archive: Archive, owner: str, row: JobRow, *, recordings: bool) -> AsyncIterator[bytes]:
+    async def _job(self, archive: Archive, owner: str, row: JobRow, *, recordings: bool) -> AsyncGenerator[bytes, None]:
         job, at = row.job, row.job.updated_at
         folder = f"jobs/{job.created_at:%Y-%m-%d} {_stem(job)} {str(job.id)[:8]}"
         archive.text(f"{folder}/job.json", job.model_dump_json(indent=2), modified=at)
@@ -132,10 +135,11 @@ class Export:
         yield archive.take()
         source = await self._privacy.source(owner, job.id) if recordings else None
         if source is not None:
-            recording = archive.member(f"{folder}/{_recording(job)}", self._blobs.read(source), modified=at)
+            name = f"{folder}/{_recording(job)}"
             try:
-                async for chunk in recording:
-                    yield chunk
+                async with aclosing(archive.member(name, self._blobs.read(source), modified=at)) as recording:
+                    async for chunk in recording:
+                        yield chunk
             except BlobNotFound:
                 pass  # erased since
 
