@@ -105,6 +105,9 @@ async def test_each_scope_opens_its_addresses_and_no_others(two: Two) -> None:
         path = re.sub(r"\{[^}]+\}", str(uuid4()), route.path)
         assert await status(two.here, one[route.scope], path, route.method) not in {401, 403}, route.operation
         async with aiohttp.request(route.method, two.here.url + path, headers=shown(rest[route.scope])) as answer:
+            if route.method == "HEAD":
+                assert answer.status == 403
+                continue
             document = await problem(answer, 403, "forbidden")
             assert document["scope"] == route.scope
 
