@@ -26,8 +26,9 @@ from gateway.accepted import Accepted
 from gateway.accesslog import AccessLog
 from gateway.app import application
 from gateway.broker import Broker
+from gateway.callers import Callers
 from gateway.database import Database
-from gateway.door import OperatorDoor
+from gateway.door import Door, OperatorDoor
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
 from gateway.jobs import JobsApi
@@ -40,6 +41,13 @@ from gateway.store import Store
 from gateway.submit import Submit
 from gateway.sweep import keep_sweeping
 from gateway.transcripts import Transcripts
+from gateway.walls.api import LimitsApi
+from gateway.walls.gate import Gate
+from gateway.walls.outside import outside
+from gateway.walls.recount import keep_counting
+from gateway.walls.retention import Retention
+from gateway.walls.store import WallsStore
+from gateway.walls.usage import UsageApi
 from gateway.watch import Watch
 from gateway.webhooks import WebhooksApi
 
@@ -52,15 +60,22 @@ SWEEP_EVERY = timedelta(hours=1)
 
 
 @asynccontextmanager
-async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
+async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> AsyncIterator[str]:
     """Open everything the gateway needs, join it and serve; drained and closed in the reverse order.
+
+    Parameters
+    ----------
+    door
+        Who decides who comes in; by default only who has the operator's key does.
 
     Yields
     ------
     str
         The address it serves at.
     """
-    door = OperatorDoor(settings.operator_key_file)
+    door = door or OperatorDoor(settings.operator_key_file)
+    callers = Callers(proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip())
+    before = outside(settings, callers)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
         blobs = await opened.enter_async_context(open_blobs(settings))
@@ -81,15 +96,21 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
         webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
+        engines = catalogue.configured(ProviderSettings())
+        walls = WallsStore(database)
+        gate = Gate(walls, plans=settings.plans, engines=engines)
+        limits = LimitsApi(gate=gate, store=walls)
+        usage = UsageApi(walls)
         acceptance = Acceptance(
             producer=producer,
             control=control,
             store=store,
             accepted=accepted,
-            engines=catalogue.configured(ProviderSettings()),
+            engines=engines,
             settings=settings,
+            gate=gate,
         )
-        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
+        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, gate=gate, settings=settings)
         app = application(
             {
                 "submit_job": submit,
@@ -102,14 +123,23 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
                 "add_webhook": webhooks.add,
                 "list_webhooks": webhooks.list,
                 "drop_webhook": webhooks.drop,
+                "get_limits": limits.mine,
+                "get_account_limits": limits.show,
+                "change_account_limits": limits.change,
+                "get_usage": usage.sums,
+                "list_usage": usage.records,
                 "openapi": openapi.serve(),
                 "alive": health.alive,
                 "ready": health.ready,
                 "metrics": health.metrics,
             },
             door,
+            before,
         )
         await _in_background(opened, live.run())
+        await _in_background(opened, keep_counting(walls))
+        retention = Retention(store=store, walls=walls, gate=gate, control=control, producer=producer)
+        await _in_background(opened, retention.run(timedelta(hours=settings.retention_hours)))
         await _in_background(
             opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
         )

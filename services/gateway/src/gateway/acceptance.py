@@ -18,6 +18,7 @@ from gateway.models import Job
 from gateway.problems import INVALID, UNSUPPORTED, Problem
 from gateway.settings import GatewaySettings
 from gateway.store import Store
+from gateway.walls.gate import Admission, Gate
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +35,7 @@ class Acceptance:
         accepted: Accepted,
         engines: Sequence[catalogue.Engine],
         settings: GatewaySettings,
+        gate: Gate,
     ) -> None:
         self._producer = producer
         self._control = control
@@ -41,18 +43,27 @@ class Acceptance:
         self._accepted = accepted
         self._engines = engines
         self._settings = settings
+        self._gate = gate
 
-    async def accept(self, event: UploadReceived) -> Job:
+    async def accept(self, event: UploadReceived, admission: Admission | None = None) -> Job:
         """Publish the event and open the job's row; an event of an idempotent request whose job is there does nothing.
+
+        Parameters
+        ----------
+        admission
+            Leave that was given before the upload; without it the job is counted now.
 
         Raises
         ------
+        Problem
+            402 or 429 when a limit of the owner does not allow the job.
         BusUnavailable
             When Kafka did not acknowledge the event: it may be in the log all the same, so the bytes must stay.
         """
         job = await self._already_there(event) if event.idempotent else None
         if job is None:
-            await self._producer.publish(event, timeout=self._settings.publish_seconds)
+            async with self._gate.settled(event, admission):
+                await self._producer.publish(event, timeout=self._settings.publish_seconds)
             job = Job.accepted(event)
             self._accepted.add(event.owner, job)
             UPLOADED.inc(job.size or 0)

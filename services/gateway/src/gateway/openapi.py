@@ -19,6 +19,7 @@ from gateway.routing import Answer, Route
 _TITLES = {
     400: "The request cannot be read.",
     401: "A valid key is needed.",
+    402: "The month's budget is used up; `resets_at` says until when.",
     403: "The key does not allow this; `scope` names what is missing.",
     404: "There is no such thing.",
     408: "The upload fell silent.",
@@ -26,6 +27,7 @@ _TITLES = {
     413: "Too large.",
     415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
+    429: "A limit was met; try again after `Retry-After` seconds.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -83,7 +85,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = (*_door_problems(route), *route.problems)
+    problems = (*_door_problems(route), *route.problems, 429)
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -148,7 +150,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _TITLES[status],
         "content": {"application/problem+json": _schema(ProblemDocument)},
     }
-    if status == 503:
+    if status in {429, 503}:
         described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return described
 

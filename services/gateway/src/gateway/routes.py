@@ -13,8 +13,10 @@ from gateway.models import (
     WebhookList,
 )
 from gateway.routing import Answer, Route
+from gateway.walls.table import ROUTES as WALLS
 
 ROUTES: tuple[Route, ...] = (
+    *WALLS,
     Route(
         operation="submit_job",
         method="POST",
@@ -33,8 +35,18 @@ ROUTES: tuple[Route, ...] = (
             "Idempotency-Key": "1 to 255 visible ASCII characters; the same key, file and options are the same job.",
             "X-Filename": "Name of the file, percent-encoded, when the body is the file.",
         },
-        answers={202: Answer("The job.", Job, headers={"Location": "Address of the job."})},
-        problems=(400, 408, 409, 413, 415, 422, 503),
+        answers={
+            202: Answer(
+                "The job.",
+                Job,
+                headers={
+                    "Location": "Address of the job.",
+                    "RateLimit": "What is left of the caller's limits, where there are any.",
+                    "RateLimit-Policy": "The limits.",
+                },
+            )
+        },
+        problems=(400, 402, 408, 409, 413, 415, 422, 429, 503),
     ),
     Route(
         operation="list_jobs",

@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import AliasChoices, Field
 
 from common.settings import CommonSettings
+from gateway.walls.plans import Plans
 
 
 class GatewaySettings(CommonSettings):
@@ -45,6 +46,38 @@ class GatewaySettings(CommonSettings):
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )
+
+    plans: Plans = Field(
+        default_factory=dict,
+        validate_default=True,
+        description='What of the plans is to be other, as JSON: `{"free": {"jobs_per_hour": 20}}`; null is no limit.',
+    )
+    requests_per_second: float = Field(
+        default=100.0,
+        ge=0,
+        description="Requests a second that one address or one key may make of this gateway, ten times that at once;"
+        " 0 for no bound.",
+    )
+    trusted_proxies: str = Field(
+        default="", description="Networks whose X-Forwarded-For and -Proto are believed, comma-separated."
+    )
+    cors_origins: str = Field(
+        default="",
+        validation_alias=AliasChoices("CORS_ORIGINS", "ALLOWED_ORIGINS", "SCRIBEWIRE_CORS_ORIGINS"),
+        description="Origins of web pages that may call, comma-separated, exact, or `*`; nobody's by default.",
+    )
+    cors_credentials: bool = Field(default=False, description="Let cookies and the like come along; not with `*`.")
+    hsts_seconds: int = Field(
+        default=0, ge=0, description="Have browsers use nothing but https for so long; 0 says nothing of it."
+    )
+    retention_hours: float = Field(
+        default=1.0, gt=0, description="Hours between two looks for jobs whose plan's retention is over."
+    )
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of `cors_origins`."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
     def max_file_size(self) -> int:

@@ -19,6 +19,8 @@ from gateway.intake import Intake
 from gateway.principal import owner_of
 from gateway.problems import JOB_DELETED, TOO_LARGE, Problem
 from gateway.settings import GatewaySettings
+from gateway.walls.gate import Gate
+from gateway.walls.price import Price
 
 
 class Submit:
@@ -34,11 +36,13 @@ class Submit:
         blobs: Blobs,
         control: ControlLog,
         acceptance: Acceptance,
+        gate: Gate,
         settings: GatewaySettings,
     ) -> None:
         self._blobs = blobs
         self._control = control
         self._acceptance = acceptance
+        self._gate = gate
         self._settings = settings
 
     async def __call__(self, request: web.Request) -> web.Response:
@@ -48,11 +52,20 @@ class Submit:
         job_id = ids.job_id(owner, key)
         if key is not None and self._control.deleted(job_id):
             raise Problem(JOB_DELETED, "The job of this Idempotency-Key was deleted; use a new key.")
-        event = await self._store_upload(request, owner, job_id, idempotent=key is not None)
-        if key is not None:
-            event = await claim(self._blobs, event)
-        job = await self._acceptance.accept(event)
-        return json_answer(job, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
+        # Before the body: what a limit does not allow need not be sent.
+        async with self._gate.held(owner, job_id, self._price(request)) as admission:
+            event = await self._store_upload(request, owner, job_id, idempotent=key is not None)
+            if key is not None:
+                event = await claim(self._blobs, event)
+            job = await self._acceptance.accept(event, admission)
+        return json_answer(job, status=202, headers={"Location": f"/v1/jobs/{job.id}", **admission.headers})
+
+    def _price(self, request: web.Request) -> Price | None:
+        """What the job will cost; None where the options come with the body."""
+        if request.content_type == "multipart/form-data":
+            return None
+        options = job_options(request.query.items())
+        return self._gate.price(options, self._acceptance.plan(options))
 
     async def _store_upload(
         self, request: web.Request, owner: str, job_id: UUID, *, idempotent: bool
@@ -61,8 +74,6 @@ class Submit:
         is_form = request.content_type == "multipart/form-data"
         if (request.content_length or 0) > limit + (MULTIPART_ROOM if is_form else 0):
             raise Problem(TOO_LARGE, f"A file may have at most {limit} bytes.", limit_bytes=limit)
-        if not is_form:
-            self._acceptance.plan(job_options(request.query.items()))
         intake = Intake(
             pieces(request, stall=self._settings.upload_stall_seconds, limit=limit),
             fields=request.query.items(),

@@ -28,6 +28,9 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         "list_type": "must be a list",
         "too_short": "must have at least {min_length} of them",
         "too_long": "may have at most {max_length} of them",
+        "date_from_datetime_parsing": "must be a day such as 2026-11-21",
+        "date_parsing": "must be a day such as 2026-11-21",
+        "date_from_datetime_inexact": "must be a day such as 2026-11-21",
         "model_type": "must be a JSON object",
         "model_attributes_type": "must be a JSON object",
     }

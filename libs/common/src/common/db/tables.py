@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -63,6 +64,7 @@ jobs = Table(
     Column("reused_from", UUID, comment="The job whose results were copied; it may be gone."),
     Index("jobs_owner_created", "owner", text("created_at DESC"), text("id DESC")),
     Index("jobs_owner_sha256", "owner", "sha256"),
+    Index("jobs_unfinished", "owner", postgresql_where=text("finished_at IS NULL")),
     Index(
         "jobs_unannounced",
         "id",
@@ -329,4 +331,42 @@ mails = Table(
     Column("last_error", Text),
     Index("mails_due", "due_at", postgresql_where=text("sent_at IS NULL AND failed_at IS NULL")),
     Index("mails_account", "account_id"),
+)
+
+account_limits = Table(
+    "account_limits",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("limits", JSONB, nullable=False, comment="By name, what is other than in the plan; null for no limit."),
+    Column("updated_at", _time, nullable=False),
+)
+
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("month", Date, nullable=False, comment="First day of the month that is counted, in UTC."),
+    Column("jobs", Integer, nullable=False, server_default="0"),
+    Column("full_at", _time, nullable=False, comment="When the bucket of jobs per hour is full again."),
+    Column("summed_at", _time, comment="When used_seconds and used_usd were summed up from usage and jobs."),
+    Column("used_seconds", Double, nullable=False, server_default="0"),
+    Column("used_usd", Numeric, nullable=False, server_default="0"),
+)
+
+counted_jobs = Table(
+    "counted_jobs",
+    metadata,
+    Column("job_id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("at", _time, nullable=False),
+    Column("usd_per_minute", Numeric, nullable=False, server_default="0"),
+    Column(
+        "pending",
+        Boolean,
+        nullable=False,
+        server_default=true(),
+        comment="The job's row was not seen yet: its upload may be under way.",
+    ),
+    Index("counted_jobs_pending", "owner", postgresql_where=text("pending")),
+    Index("counted_jobs_at", "at"),
 )
