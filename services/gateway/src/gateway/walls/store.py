@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -32,16 +33,13 @@ DROP_ALLOWANCE = "DELETE FROM allowances WHERE owner = $1"
 DROP_LIMITS = "DELETE FROM account_limits WHERE owner = $1"
 DROP_COUNTED = "DELETE FROM counted_jobs WHERE owner = $1"
 
-_MINE = f"SELECT pg_try_advisory_xact_lock({_CONFIRMING}) AS had"
 
-CONFIRM = (
-    f"WITH mine AS MATERIALIZED ({_MINE})"
-    + """
+CONFIRM = """
+WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS had)
 UPDATE counted_jobs SET pending = false
  WHERE (SELECT had FROM mine)
    AND pending AND (EXISTS (SELECT FROM jobs WHERE id = counted_jobs.job_id)
                     OR EXISTS (SELECT FROM erased_jobs WHERE erased_jobs.job_id = counted_jobs.job_id))"""
-)
 """Of several gateways one does it: two would lock the rows in different orders."""
 
 MISCOUNTED = """
@@ -65,7 +63,7 @@ FORGET_COUNTED = "DELETE FROM counted_jobs WHERE at < $1 AND NOT pending"
 
 NOW = "SELECT clock_timestamp()"
 
-ALONE = f"SELECT pg_try_advisory_xact_lock({_ERASING})"
+ALONE = "SELECT pg_try_advisory_xact_lock($1)"
 
 DUE = """
 SELECT id, lane, created_at FROM jobs
@@ -139,7 +137,7 @@ class WallsStore:
             row = await connection.fetchrow(
                 ADMIT,
                 *(owner, job, self._clock(), limits.jobs_per_hour, limits.jobs_per_month, limits.outstanding_jobs),
-                *(seconds, limits.budget_usd, price, paid, _STALE),
+                *(seconds, _exact(limits.budget_usd), _exact(price), paid, _STALE),
             )
         return Standing(**{**row, "used_usd": float(row["used_usd"])})
 
@@ -182,7 +180,7 @@ class WallsStore:
         given_back = added = 0
         async with self._database.connection() as connection:
             now = self._clock() or await connection.fetchval(NOW)
-            await connection.execute(CONFIRM)
+            await connection.execute(CONFIRM, _CONFIRMING)
             await connection.execute(FORGET_COUNTED, now - keep)
             owners = [row["owner"] for row in await connection.fetch(MISCOUNTED, now - since, now - lapsed)]
         for owner in owners:
@@ -194,13 +192,13 @@ class WallsStore:
     async def confirm(self) -> None:
         """Note which counted jobs have their row."""
         async with self._database.connection() as connection:
-            await connection.execute(CONFIRM)
+            await connection.execute(CONFIRM, _CONFIRMING)
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[bool]:
         """Whether nobody else erases what is due, which stays so until the block ends; it has to be short."""
         async with self._database.connection() as connection, connection.transaction():
-            yield bool(await connection.fetchval(ALONE))
+            yield bool(await connection.fetchval(ALONE, _ERASING))
 
     async def due(self, owner: str, before: datetime, after: tuple[datetime, UUID] | None, limit: int) -> Sequence[Due]:
         """Jobs of an owner that ended before a time, the oldest first."""
@@ -230,3 +228,8 @@ class WallsStore:
         async with self._database.connection() as connection:
             for statement in (DROP_ALLOWANCE, DROP_LIMITS, DROP_COUNTED):
                 await connection.execute(statement, owner)
+
+
+def _exact(usd: float | None) -> Decimal | None:
+    """The number as it is written: its nearest float may be a little more than what was spent."""
+    return None if usd is None else Decimal(repr(usd))

@@ -11,7 +11,8 @@ CREATE FUNCTION admit_job(
     per_hour integer, per_month integer, at_once integer, month_seconds double precision, month_usd numeric,
     price numeric, paid boolean, stale interval,
     OUT verdict text, OUT fresh boolean, OUT wait double precision, OUT bucket integer,
-    OUT bucket_full double precision, OUT month_jobs integer, OUT outstanding integer, OUT used_seconds double precision, OUT used_usd numeric,
+    OUT bucket_full double precision, OUT month_jobs integer, OUT outstanding integer,
+    OUT used_seconds double precision, OUT used_usd numeric,
     OUT month_begins timestamptz, OUT month_ends timestamptz, OUT month_left double precision
 ) LANGUAGE plpgsql AS $$
 DECLARE
