@@ -102,5 +102,5 @@ def _refusal(wait: float) -> Problem:
     return Problem(
         RATE_LIMITED,
         "Requests come faster than one caller may send them; see Retry-After.",
-        headers={"Retry-After": str(math.ceil(wait)), "Connection": "close"},
+        headers={"Retry-After": str(math.ceil(wait))},
     )

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from gateway.problems import BUDGET_USED_UP, QUOTA_EXCEEDED, RATE_LIMITED, TOO_MANY_JOBS, Problem
 from gateway.walls.plans import Limits
@@ -96,14 +96,14 @@ class Standing:
                 RATE_LIMITED,
                 f"{limits.jobs_per_hour} jobs an hour are allowed; see Retry-After.",
                 headers={**headers, "Retry-After": str(max(math.ceil(self.wait), 1))},
-                **{"violated-policies": ["jobs-per-hour"]},
+                **_violated("jobs-per-hour"),
             )
         if self.verdict == "outstanding":
             return Problem(
                 TOO_MANY_JOBS,
                 f"{limits.outstanding_jobs} jobs may be under way at once; send the next when one has ended.",
                 headers={**headers, "Retry-After": str(LOOK_AGAIN)},
-                **{"violated-policies": ["outstanding-jobs"]},
+                **_violated("outstanding-jobs"),
             )
         policy, what = (
             ("jobs-per-month", f"{limits.jobs_per_month} jobs")
@@ -115,7 +115,7 @@ class Standing:
             f"{what} a month are allowed, and this month's are used up.",
             headers={**headers, "Retry-After": str(month)},
             resets_at=ends,
-            **{"violated-policies": [policy]},
+            **_violated(policy),
         )
 
     def room(self, limits: Limits) -> int:
@@ -131,3 +131,8 @@ class Standing:
         if self.verdict not in {"admitted", "known"}:
             return 0
         return max(min((left for left, limit in bounds if limit is not None and left is not None), default=2**31), 0)
+
+
+def _violated(policy: str) -> dict[str, Any]:
+    """The member that the draft names for it."""
+    return {"violated-policies": [policy]}
