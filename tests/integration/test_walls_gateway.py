@@ -209,7 +209,11 @@ class TestAdmin:
             for request in (http.get(path), http.patch(path, json={"jobs_per_hour": 9999})):
                 async with request as answer:
                     await problem(answer, 403, "forbidden")
-        for body, field in (({"jobs_per_hour": 0}, "jobs_per_hour"), ({"calls": 1}, "calls")):
+        for body, field in (
+            ({"jobs_per_hour": 0}, "jobs_per_hour"),
+            ({"budget_usd": float("nan")}, "budget_usd"),
+            ({"calls": 1}, "calls"),
+        ):
             async with pair.one.http.patch(path, json=body) as answer:
                 assert (await problem(answer, 422, "invalid-request"))["errors"][0]["field"].startswith(field)
         async with pair.one.http.patch(f"/v1/admin/accounts/{uuid4()}/limits", json={}) as answer:
@@ -273,6 +277,7 @@ class TestUsage:
             ({"since": "yesterday"}, "since"),
             ({"by": "colour"}, "by"),
             ({"cursor": "x"}, "cursor"),
+            ({"user": "\0"}, "user"),
         ],
     )
     async def test_a_bad_question_names_the_field(self, pair: Pair, query: dict[str, str], field: str) -> None:

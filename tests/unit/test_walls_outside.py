@@ -169,6 +169,15 @@ class TestHeaders:
 
 
 class TestFloods:
+    async def test_a_proxy_that_is_not_named_makes_nobody_local(self) -> None:
+        floods = Floods(Callers(), per_second=1.0, clock=lambda: 0.0)
+        async with serving(Outside(Cors(), StrictTransport(0, Callers()), floods)) as client:
+            answers = []
+            for n in range(12):
+                async with client.get("/healthz", headers={"X-Forwarded-For": f"203.0.113.{n}"}) as answer:
+                    answers.append(answer.status)
+        assert answers == [200] * 10 + [429] * 2
+
     async def test_an_address_a_key_and_nobody_else_is_bounded(self) -> None:
         now = 0.0
         callers = Callers(["127.0.0.0/8"])

@@ -1,11 +1,12 @@
 """What the walls take and answer as JSON."""
 
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
+from gateway.principal import OPERATOR
 from gateway.walls.plans import Days, Dollars, Jobs, Minutes, Some
 
 Unlimited = Literal["unlimited"]
@@ -70,6 +71,15 @@ class AccountLimits(BaseModel):
     changed: list[str] = Field(description="Which of them are other than in the plan.")
 
 
+def _is_owner(text: str) -> str:
+    if text != OPERATOR:
+        UUID(text)
+    return text
+
+
+Owner = Annotated[str, AfterValidator(_is_owner)]
+"""``operator``, or an account's id."""
+
 _SINCE = Field(default=None, description="First day, `YYYY-MM-DD` in UTC; the month's first by default.")
 _UNTIL = Field(default=None, description="Last day, itself included; today by default.")
 _USER = Field(default=None, max_length=100, description="Another user's id; needs the scope `admin`.")
@@ -83,7 +93,7 @@ class UsageQuery(BaseModel):
     since: date | None = _SINCE
     until: date | None = _UNTIL
     by: Literal["service", "provider", "model", "day"] = Field(default="service", description="What to tell apart.")
-    user: str | None = _USER
+    user: Owner | None = _USER
 
 
 class RecordsQuery(BaseModel):
@@ -95,7 +105,7 @@ class RecordsQuery(BaseModel):
     until: date | None = _UNTIL
     limit: int = Field(default=100, ge=1, le=1000, description="Acts on a page.")
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the page before.")
-    user: str | None = _USER
+    user: Owner | None = _USER
 
 
 class Used(BaseModel):
