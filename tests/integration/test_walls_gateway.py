@@ -203,6 +203,10 @@ class TestAdmin:
         assert (changed["plan"], changed["changed"]) == ("pro", ["budget_usd", "jobs_per_hour"])
         assert (changed["limits"]["jobs_per_hour"], changed["limits"]["budget_usd"]) == (9, None)
         assert (await pair.limit(account, jobs_per_hour=None, budget_usd=None))["changed"] == []
+        async with pair.other.http.get("/v1/admin/audit", params={"action": "account.limits", "limit": "1"}) as answer:
+            assert answer.status == 200, await answer.text()
+            [line] = (await answer.json())["lines"]
+        assert line["details"] == {"account": account, "limits": {"jobs_per_hour": None, "budget_usd": None}}
         async with pair.other.http.get(path) as answer:
             assert (await answer.json())["limits"]["jobs_per_hour"] == 500
         async with as_account(pair.one, account) as http:

@@ -18,7 +18,7 @@ from gateway.walls.standing import Standing, Verdict
 def settings(monkeypatch: pytest.MonkeyPatch, plans: str | None) -> GatewaySettings:
     if plans is not None:
         monkeypatch.setenv("SCRIBEWIRE_PLANS", plans)
-    return GatewaySettings(operator_key_file=Path("key"))
+    return GatewaySettings(operator_key_file=Path("key"), encryption_keys_file=Path("keys"))
 
 
 class TestPlans:

@@ -16,6 +16,7 @@ from common import catalogue
 from common.blobs.open import open_blobs
 from common.bus.control import ControlLog
 from common.bus.producer import Producer
+from common.crypt import Crypt
 from common.db.pool import open_pool
 from common.events import Event, JobControl, Terminal
 from common.logs import configure
@@ -28,9 +29,11 @@ from gateway.app import application
 from gateway.broker import Broker
 from gateway.callers import Callers
 from gateway.database import Database
-from gateway.door import Door, OperatorDoor
+from gateway.door import Door
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
+from gateway.identity.opened import open_door
+from gateway.identity.room import Identity
 from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
@@ -41,13 +44,8 @@ from gateway.store import Store
 from gateway.submit import Submit
 from gateway.sweep import keep_sweeping
 from gateway.transcripts import Transcripts
-from gateway.walls.api import LimitsApi
-from gateway.walls.gate import Gate
 from gateway.walls.outside import outside
-from gateway.walls.recount import keep_counting
-from gateway.walls.retention import Retention
-from gateway.walls.store import WallsStore
-from gateway.walls.usage import UsageApi
+from gateway.walls.room import Walls
 from gateway.watch import Watch
 from gateway.webhooks import WebhooksApi
 
@@ -66,22 +64,34 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
     Parameters
     ----------
     door
-        Who decides who comes in; by default only who has the operator's key does.
+        Who decides who comes in, in place of the one that knows keys, tokens and sessions.
 
     Yields
     ------
     str
         The address it serves at.
     """
-    door = door or OperatorDoor(settings.operator_key_file)
-    callers = Callers(proxy.strip() for proxy in settings.trusted_proxies.split(",") if proxy.strip())
-    before = outside(settings, callers)
+    before = outside(settings, Callers(settings.trusted_networks))
+    crypt = Crypt.of_file(settings.encryption_keys_file)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
         blobs = await opened.enter_async_context(open_blobs(settings))
         pool = await opened.enter_async_context(open_pool(settings))
         database = Database(pool, seconds=settings.store_seconds)
         store = Store(database)
+        identity = Identity(database=database, crypt=crypt, settings=settings)
+        opened.push_async_callback(identity.close)
+        entrance = await opened.enter_async_context(
+            open_door(
+                settings,
+                database=database,
+                crypt=crypt,
+                audit=identity.audit,
+                sessions=identity.sessions,
+                accounts=identity.accounts,
+            )
+        )
+        identity.sessions.when_ended(entrance.seen.forget)
         producer = Producer(settings.kafka, service="gateway")
         await producer.start()
         opened.push_async_callback(producer.stop)
@@ -97,10 +107,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
         webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
         engines = catalogue.configured(ProviderSettings())
-        walls = WallsStore(database)
-        gate = Gate(walls, plans=settings.plans, engines=engines)
-        limits = LimitsApi(gate=gate, store=walls)
-        usage = UsageApi(walls)
+        walls = Walls(database=database, settings=settings, engines=engines, audit=identity.audit)
         acceptance = Acceptance(
             producer=producer,
             control=control,
@@ -108,9 +115,9 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             accepted=accepted,
             engines=engines,
             settings=settings,
-            gate=gate,
+            gate=walls.gate,
         )
-        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, gate=gate, settings=settings)
+        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, gate=walls.gate, settings=settings)
         app = application(
             {
                 "submit_job": submit,
@@ -123,23 +130,21 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
                 "add_webhook": webhooks.add,
                 "list_webhooks": webhooks.list,
                 "drop_webhook": webhooks.drop,
-                "get_limits": limits.mine,
-                "get_account_limits": limits.show,
-                "change_account_limits": limits.change,
-                "get_usage": usage.sums,
-                "list_usage": usage.records,
                 "openapi": openapi.serve(),
                 "alive": health.alive,
                 "ready": health.ready,
                 "metrics": health.metrics,
+                **identity.handlers(entrance.tokens),
+                **entrance.handlers,
+                **walls.handlers(),
             },
-            door,
+            door or entrance.door,
             before,
         )
         await _in_background(opened, live.run())
-        await _in_background(opened, keep_counting(walls))
-        retention = Retention(store=store, walls=walls, gate=gate, control=control, producer=producer)
-        await _in_background(opened, retention.run(timedelta(hours=settings.retention_hours)))
+        await _in_background(opened, identity.keep_tidy())
+        for work in walls.background(store=store, control=control, producer=producer):
+            await _in_background(opened, work)
         await _in_background(
             opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
         )

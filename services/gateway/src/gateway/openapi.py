@@ -24,6 +24,7 @@ _TITLES = {
     404: "There is no such thing.",
     408: "The upload fell silent.",
     409: "Not in this state.",
+    410: "Not offered any more.",
     413: "Too large.",
     415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",

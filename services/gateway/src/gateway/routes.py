@@ -1,6 +1,8 @@
 """Every address of the gateway in one table; the server and the OpenAPI document are both made from it."""
 
 from common.options import JobOptions
+from gateway.identity import keys_table
+from gateway.identity import table as identity
 from gateway.models import (
     Deletion,
     Health,
@@ -71,7 +73,7 @@ ROUTES: tuple[Route, ...] = (
         operation="watch_job",
         method="GET",
         path="/v1/jobs/{id}/events",
-        scope="jobs:read",
+        scope="stream",
         summary="Follow a job live",
         description=(
             "Server-sent events. The `data` of each is the whole job; `event` is `progress`, or `completed`, `failed`, "
@@ -188,4 +190,6 @@ ROUTES: tuple[Route, ...] = (
         answers={200: Answer("Prometheus text.", media=("text/plain",))},
         door="loopback",
     ),
+    *keys_table.ROUTES,
+    *identity.ROUTES,
 )

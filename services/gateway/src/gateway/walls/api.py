@@ -1,12 +1,12 @@
 """What is left to an owner, and an admin's word on what an account may use."""
 
 from datetime import UTC
-from typing import Protocol
 
 from aiohttp import web
 
 from common.events import now
 from gateway.answers import json_answer
+from gateway.identity.ports import Audit
 from gateway.lookup import path_id
 from gateway.principal import owner_of
 from gateway.problems import NOT_FOUND, Problem
@@ -18,18 +18,10 @@ from gateway.walls.standing import Standing
 from gateway.walls.store import WallsStore
 
 
-class Audit(Protocol):
-    """Remembers who did what."""
-
-    async def __call__(self, request: web.Request, action: str, **details: object) -> None:
-        """Write one line."""
-        ...
-
-
 class LimitsApi:
     """The handlers of `/v1/limits` and `/v1/admin/accounts/{id}/limits`."""
 
-    def __init__(self, *, gate: Gate, store: WallsStore, audit: Audit | None = None) -> None:
+    def __init__(self, *, gate: Gate, store: WallsStore, audit: Audit) -> None:
         self._gate = gate
         self._store = store
         self._audit = audit
@@ -50,10 +42,9 @@ class LimitsApi:
         asked = body_of(request, ChangedLimits)
         await self._store.save_limits(owner, asked.applied(await self._changes(owner)))
         self._gate.forget(owner)
-        if self._audit is not None:
-            await self._audit(
-                request, "account.limits", account=owner, limits=asked.model_dump(mode="json", exclude_unset=True)
-            )
+        await self._audit(
+            request, "account.limits", account=owner, limits=asked.model_dump(mode="json", exclude_unset=True)
+        )
         return json_answer(await self._of(owner))
 
     async def _owner(self, request: web.Request) -> str:
