@@ -61,6 +61,7 @@ def document() -> dict[str, Any]:
                 "securitySchemes": {
                     "bearer": {"type": "http", "scheme": "bearer"},
                     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                    "stream": {"type": "apiKey", "in": "query", "name": "access_token"},
                 }
             },
             "security": [{"bearer": []}, {"key": []}],
@@ -107,13 +108,15 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["security"] = []
     elif route.door == "loopback":
         operation["security"] = [{}, {"bearer": []}, {"key": []}]
+    elif route.scope == "stream":
+        operation["security"] = [{"bearer": []}, {"key": []}, {"stream": []}]
     return operation
 
 
 def _door_problems(route: Route) -> tuple[int, ...]:
     if route.door == "open":
         return ()
-    return (401,) if route.scope is None else (401, 403)
+    return (401, 403)  # 403 also where no scope is asked for: a stream token opens streams only.
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
