@@ -26,9 +26,11 @@ _TITLES = {
     409: "Not in this state.",
     410: "Not offered any more.",
     413: "Too large.",
+    414: "The address is too long.",
     415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     429: "A limit was met; try again after `Retry-After` seconds.",
+    431: "The headers are too large.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -87,7 +89,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = (*_door_problems(route), *route.problems, 429)
+    problems = sorted({*_UNREAD, *_door_problems(route), *route.problems, 429})
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -111,6 +113,10 @@ def _operation(route: Route) -> dict[str, Any]:
     elif route.scope == "stream":
         operation["security"] = [{"bearer": []}, {"key": []}, {"stream": []}]
     return operation
+
+
+_UNREAD = (400, 414, 431)
+"""Problems of requests that are refused before anybody looks where they go."""
 
 
 def _door_problems(route: Route) -> tuple[int, ...]:
