@@ -279,6 +279,7 @@ class TestUsage:
             ({"since": "2020-01-01", "until": "2026-04-01"}, "since"),
             ({"until": "9999-12-31"}, "since"),
             ({"since": "yesterday"}, "since"),
+            ({"until": "1795000000"}, "until"),
             ({"by": "colour"}, "by"),
             ({"cursor": "x"}, "cursor"),
             ({"user": "\0"}, "user"),

@@ -1,13 +1,17 @@
 """What the walls take and answer as JSON."""
 
+import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from gateway.principal import OPERATOR
 from gateway.walls.plans import Days, Dollars, Jobs, Minutes, Some
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 Unlimited = Literal["unlimited"]
 
@@ -71,6 +75,17 @@ class AccountLimits(BaseModel):
     changed: list[str] = Field(description="Which of them are other than in the plan.")
 
 
+def _is_day(value: object) -> object:
+    # pydantic takes seconds since 1970 for a day as well.
+    if isinstance(value, str) and not _DAY.fullmatch(value):
+        raise PydanticCustomError("date_parsing", "not a day")
+    return value
+
+
+Day = Annotated[date, BeforeValidator(_is_day)]
+"""A day as ISO 8601 has it."""
+
+
 def _is_owner(text: str) -> str:
     if text != OPERATOR:
         UUID(text)
@@ -90,8 +105,8 @@ class UsageQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: date | None = _SINCE
-    until: date | None = _UNTIL
+    since: Day | None = _SINCE
+    until: Day | None = _UNTIL
     by: Literal["service", "provider", "model", "day"] = Field(default="service", description="What to tell apart.")
     user: Owner | None = _USER
 
@@ -101,8 +116,8 @@ class RecordsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: date | None = _SINCE
-    until: date | None = _UNTIL
+    since: Day | None = _SINCE
+    until: Day | None = _UNTIL
     limit: int = Field(default=100, ge=1, le=1000, description="Acts on a page.")
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the page before.")
     user: Owner | None = _USER

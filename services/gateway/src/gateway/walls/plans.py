@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-Jobs = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Some = Annotated[int, Field(ge=1, le=1_000_000)]
-Minutes = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Dollars = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
-Days = Annotated[int, Field(ge=1, le=36_500)]
+Jobs = Annotated[int, Field(ge=0, le=1_000_000_000, strict=True)]
+Some = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
+Minutes = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, strict=True)]
+Dollars = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False, strict=True)]
+Days = Annotated[int, Field(ge=1, le=36_500, strict=True)]
 
 
 class Limits(BaseModel):
