@@ -15,8 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from common.bus.producer import BusUnavailable
 from common.db.migrate import migrate
 from common.db.pool import open_pool
+from common.engines import DEEPGRAM
+from common.events import BlobRef, UploadReceived
+from common.options import SegmentPlan
 from common.settings import CommonSettings
 from gateway.database import Database
 from gateway.problems import Problem
@@ -353,6 +357,46 @@ class TestBudget:
             await uploaded()
         assert refused.value.kind.slug == "budget-used-up"
         assert (await side.look(limits)).month_jobs == 0
+
+
+class TestEveryWayIn:
+    """What `gateway.acceptance.Acceptance` asks about uploads in pieces, addresses and items of batches."""
+
+    def event(self, side: Side, *, provider: str = "pocketsphinx", same_as: UUID | None = None) -> UploadReceived:
+        return UploadReceived(
+            job_id=uuid4(),
+            owner=side.owner,
+            source=BlobRef(name="x"),
+            sha256="0" * 64,
+            plan=SegmentPlan(provider=provider),
+            same_as=same_as,
+        )
+
+    async def test_what_was_not_counted_before_its_bytes_is_counted_before_it_is_published(self, side: Side) -> None:
+        limits = Limits(jobs_per_month=1)
+        gate, event = side.gate(limits), self.event(side)
+
+        async def published(event: UploadReceived, failure: Exception | None = None) -> None:
+            async with gate.settled(event, None):
+                if failure is not None:
+                    raise failure
+
+        with pytest.raises(BusUnavailable):
+            await published(event, BusUnavailable())
+        assert (await side.look(limits)).month_jobs == 0
+        for _ in range(2):
+            await published(event)
+        assert (await side.look(limits)).month_jobs == 1
+        with pytest.raises(Problem) as refused:
+            await published(self.event(side))
+        assert refused.value.kind.slug == "quota-exceeded"
+
+    async def test_a_copy_of_what_was_done_before_costs_nothing(self, side: Side) -> None:
+        gate = side.gate(Limits(budget_usd=0.0), engines=(DEEPGRAM,))
+        with pytest.raises(Problem):
+            await gate.settled(self.event(side, provider="deepgram"), None).__aenter__()
+        async with gate.settled(self.event(side, provider="deepgram", same_as=uuid4()), None):
+            pass
 
 
 class TestMadeGood:
