@@ -45,7 +45,9 @@ BEGIN
     room := hour - (extract(epoch FROM kept.full_at - the_time) * 1000000)::bigint;
     wait := greatest(step - room, 0) / 1000000.0;
 
-    IF kept.summed_at IS NULL OR the_time NOT BETWEEN kept.summed_at AND kept.summed_at + stale THEN
+    IF coalesce(month_seconds, month_usd) IS NULL AND the_job IS NOT NULL THEN
+        NULL;  -- Nobody asks.
+    ELSIF kept.summed_at IS NULL OR the_time NOT BETWEEN kept.summed_at AND kept.summed_at + stale THEN
         SELECT coalesce(sum(audio_seconds) FILTER (WHERE service = 'transcription'), 0), coalesce(sum(cost_usd), 0)
           INTO kept.used_seconds, kept.used_usd
           FROM usage WHERE owner = the_owner AND at >= month_begins;
@@ -61,11 +63,13 @@ BEGIN
         kept.summed_at := the_time;
     END IF;
 
+    -- Each counted job's row is looked up by its id: a join might read the whole table while its statistics are young.
     SELECT count(*) INTO outstanding FROM (
-        SELECT FROM jobs WHERE owner = the_owner AND finished_at IS NULL
+        (SELECT id FROM jobs WHERE owner = the_owner AND finished_at IS NULL)
         UNION ALL
-        SELECT FROM counted_jobs
-         WHERE owner = the_owner AND pending AND NOT EXISTS (SELECT FROM jobs WHERE id = counted_jobs.job_id)
+        (SELECT job_id FROM counted_jobs
+          WHERE owner = the_owner AND pending AND (SELECT id FROM jobs WHERE id = counted_jobs.job_id) IS NULL)
+        LIMIT at_once
     ) AS live;
     held := EXISTS (SELECT FROM counted_jobs WHERE job_id = the_job);
 
