@@ -21,6 +21,16 @@ def original(owner: str, job: UUID, sha256: str) -> str:
     return f"{_folder(owner)}/originals/{job}/{sha256}"
 
 
+def address(owner: str, job: UUID, sha256: str) -> str:
+    """A `common.address.Address` as JSON: where the bytes are to be fetched from; named after its own hash, likewise."""
+    return f"{_folder(owner)}/originals/{job}/{sha256}.url.json"
+
+
+def fetched(owner: str, job: UUID) -> str:
+    """Which bytes were fetched from a job's address, a `common.address.Fetched` as JSON: there is only one answer."""
+    return f"{_folder(owner)}/originals/{job}/fetched.json"
+
+
 def originals(owner: str, job: UUID) -> str:
     """Prefix of every body that was sent under a job's id."""
     return f"{_folder(owner)}/originals/{job}/"

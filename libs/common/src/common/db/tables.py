@@ -61,6 +61,7 @@ jobs = Table(
     Column("error_message", Text),
     Column("announced", Boolean, nullable=False, server_default=false()),
     Column("reused_from", UUID, comment="The job whose results were copied; it may be gone."),
+    Column("address", Text, comment="Where the source was to be fetched from, without what may be secret."),
     Index("jobs_owner_created", "owner", text("created_at DESC"), text("id DESC")),
     Index("jobs_owner_sha256", "owner", "sha256"),
     Index(
