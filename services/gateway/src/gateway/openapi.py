@@ -24,7 +24,7 @@ _TITLES = {
     408: "The upload fell silent.",
     409: "Not in this state.",
     413: "Too large.",
-    415: "The body is compressed.",
+    415: "The body is compressed, or of a type that is not read here.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
@@ -100,6 +100,8 @@ def _operation(route: Route) -> dict[str, Any]:
             "required": True,
             "content": {"multipart/form-data": _schema(UploadForm), "*/*": {"schema": {}}},
         }
+    if route.takes:
+        operation["requestBody"] = {"required": True, "content": {media: {"schema": {}} for media in route.takes}}
     if route.door == "open":
         operation["security"] = []
     elif route.door == "loopback":

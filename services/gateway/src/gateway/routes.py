@@ -1,6 +1,7 @@
 """Every address of the gateway in one table; the server and the OpenAPI document are both made from it."""
 
 from common.options import JobOptions
+from gateway.batches.table import ROUTES as BATCHES
 from gateway.models import (
     Deletion,
     Health,
@@ -176,4 +177,5 @@ ROUTES: tuple[Route, ...] = (
         answers={200: Answer("Prometheus text.", media=("text/plain",))},
         door="loopback",
     ),
+    *BATCHES,
 )

@@ -55,6 +55,8 @@ class Route:
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     upload: bool = False
+    takes: tuple[str, ...] = ()
+    """Media types of a body that the handler reads itself, as it streams in; it reads the query then as well."""
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     door: Entry = "key"

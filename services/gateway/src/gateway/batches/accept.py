@@ -1,0 +1,72 @@
+"""An item made a job: what it names becomes an event, and that goes the way of every upload."""
+
+from common.crypt import Undecipherable
+from common.events import UploadReceived
+from common.options import JobOptions
+from gateway.acceptance import Acceptance
+from gateway.batches.ports import Addresses, Crypt, Uploads
+from gateway.batches.work import Refusal, Work
+from gateway.filenames import sanitise
+from gateway.problems import Problem
+
+_LATER = frozenset({402, 408, 429, 500, 503})
+"""Statuses of problems that time heals: a limit that is used up, a part that is away."""
+
+
+class PutOff(Exception):  # noqa: N818 - named for what happened
+    """The owner may not have another job just now."""
+
+
+class Acceptor:
+    """Makes jobs of items."""
+
+    def __init__(self, *, acceptance: Acceptance, addresses: Addresses, uploads: Uploads, crypt: Crypt) -> None:
+        self._acceptance = acceptance
+        self._addresses = addresses
+        self._uploads = uploads
+        self._crypt = crypt
+
+    async def accept(self, work: Work) -> Refusal | None:
+        """Put the item's job into the log; why that cannot be, or None when it is there.
+
+        Doing it twice is harmless, for the job's id is derived.
+
+        Raises
+        ------
+        PutOff
+            When it may be tried again later.
+        BusUnavailable, BlobsUnavailable
+            When a part is away; the event may be in the log all the same.
+        """
+        try:
+            await self._acceptance.accept(await self._event(work))
+        except Problem as problem:
+            if problem.kind.status in _LATER:
+                raise PutOff from problem
+            first = next(iter(problem.document.get("errors", ())), {})
+            field, message = first.get("field", work.kind), first.get("message", problem.document["detail"])
+            return Refusal(work, field, problem.kind.slug.replace("-", "_"), message)
+        except Undecipherable:
+            return Refusal(work, work.kind, "undecipherable", "The address can be read no more; send it again.")
+        return None
+
+    async def _event(self, work: Work) -> UploadReceived:
+        options = JobOptions.model_validate(work.options)
+        if work.kind == "url":
+            address = self._crypt.decrypt(work.source)
+            return await self._addresses.receive(work.owner, work.job, address, options, idempotent=False)
+        if work.kind == "blob":
+            return await self._addresses.receive_blob(work.owner, work.job, work.source, options, idempotent=False)
+        plan = self._acceptance.plan(options)
+        source, sha256, filename = await self._uploads.take(work.owner, work.source)
+        return UploadReceived(
+            job_id=work.job,
+            owner=work.owner,
+            lane=options.priority,
+            source=source,
+            filename=sanitise(filename),
+            sha256=sha256,
+            options=options,
+            plan=plan,
+            same_as=await self._acceptance.same(work.owner, sha256, options, plan),
+        )

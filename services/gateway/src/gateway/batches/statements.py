@@ -1,0 +1,215 @@
+"""Every SQL statement of the batches, each under a name that says what it means."""
+
+OUT = "('claimed', 'released')"
+OPEN = "('waiting', 'claimed', 'released')"
+
+BEGIN = """
+INSERT INTO batches (id, owner, status, request, keyed, created_at, touched_at)
+VALUES ($1, $2, 'receiving', $3, $4, now(), now())
+ON CONFLICT (id) DO NOTHING"""
+
+_BATCH = "SELECT id, owner, status, request, received, digest, total, bad, created_at, finished_at FROM batches"
+
+FOUND = _BATCH + " WHERE id = $1"
+
+BATCH_OF_OWNER = _BATCH + " WHERE owner = $1 AND id = $2 AND status NOT IN ('deleting', 'deleted')"
+
+NEWEST = (
+    _BATCH
+    + """
+ WHERE owner = $1 AND status NOT IN ('deleting', 'deleted')
+   AND ($2::timestamptz IS NULL OR (created_at, id) < ($2, $3))
+ ORDER BY created_at DESC, id DESC
+ LIMIT $4"""
+)
+
+HOLD = _BATCH + " WHERE id = $1 FOR UPDATE"
+
+HOLD_OF_OWNER = _BATCH + " WHERE owner = $1 AND id = $2 AND status NOT IN ('deleting', 'deleted') FOR UPDATE"
+
+ADD_ITEMS = """
+INSERT INTO batch_items (batch_id, owner, line, state, reference, kind, source, shown, options, error_field,
+                         error_message)
+SELECT $1, $2, line, CASE WHEN message IS NULL THEN 'waiting' ELSE 'bad' END, reference, kind, source, shown,
+       options::jsonb, field, message
+  FROM unnest($3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
+       AS new (line, reference, kind, source, shown, options, field, message)
+ON CONFLICT (batch_id, line) DO NOTHING"""
+
+RECEIVED = "UPDATE batches SET received = $2, digest = $3, touched_at = now() WHERE id = $1"
+
+WHOLE = """
+UPDATE batches SET status = CASE WHEN $3::integer > $4::integer THEN 'running' ELSE 'completed' END,
+                   finished_at = CASE WHEN $3::integer > $4::integer THEN NULL ELSE now() END,
+                   digest = $2, total = $3, bad = $4
+ WHERE id = $1"""
+
+COUNTS = "SELECT state, count(*) AS items FROM batch_items WHERE batch_id = $1 AND owner = $2 GROUP BY state"
+
+OUT_NOW = f"""
+SELECT coalesce(jobs.status, 'queued') AS status, count(*) AS items, count(jobs.duration) AS known,
+       coalesce(sum(jobs.duration), 0) AS seconds
+  FROM batch_items AS i LEFT JOIN jobs ON jobs.id = i.job_id
+ WHERE i.batch_id = $1 AND i.owner = $2 AND i.state IN {OUT}
+ GROUP BY 1"""  # noqa: S608 - no input
+
+LATELY = """
+SELECT count(*) AS items, count(duration) AS known, coalesce(sum(duration), 0) AS seconds,
+       extract(epoch FROM now() - min(claimed_at))::float8 AS age
+  FROM (SELECT duration, claimed_at FROM batch_items
+         WHERE batch_id = $1 AND owner = $2 AND ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT 200) AS last"""
+
+_ITEM = f"""
+SELECT i.line, i.reference, i.kind, i.shown, i.attempt, i.job_id, i.error_field, i.error_code, i.error_message,
+       coalesce(i.duration, jobs.duration) AS duration,
+       CASE i.state WHEN 'waiting' THEN CASE WHEN b.status IN ('cancelling', 'cancelled') THEN 'cancelled'
+                                             ELSE 'queued' END
+                    WHEN 'claimed' THEN coalesce(jobs.status, 'queued')
+                    WHEN 'released' THEN coalesce(jobs.status, 'queued')
+                    ELSE i.state END AS status
+  FROM batches AS b JOIN batch_items AS i ON i.batch_id = b.id
+  LEFT JOIN jobs ON i.state IN {OUT} AND jobs.id = i.job_id
+ WHERE b.id = $1 AND i.owner = $2 AND i.line > $3"""  # noqa: S608 - no input
+
+ITEMS = _ITEM + " ORDER BY i.line LIMIT $4"
+
+ITEMS_IN_STATES = f"""
+SELECT * FROM ({_ITEM} AND i.state = ANY($5)) AS found
+ WHERE status = ANY($6) ORDER BY line LIMIT $4"""  # noqa: S608 - no input
+
+CANCEL = """
+UPDATE batches SET status = 'cancelling' WHERE owner = $1 AND id = $2 AND status = 'running' RETURNING id"""
+
+RETRY_ITEMS = """
+UPDATE batch_items
+   SET state = 'waiting', attempt = attempt + 1, job_id = NULL, claimed_at = NULL, ended_at = NULL, duration = NULL,
+       error_code = NULL, error_message = NULL
+ WHERE batch_id = $1 AND owner = $2 AND state = 'failed'"""
+
+RUN_AGAIN = "UPDATE batches SET status = 'running', finished_at = NULL WHERE id = $1"
+
+DELETE = """
+UPDATE batches SET status = 'deleting', finished_at = NULL
+ WHERE owner = $1 AND id = $2 AND status NOT IN ('deleting', 'deleted') RETURNING id"""
+
+FORGET = "UPDATE batches SET status = 'deleting', keyed = false WHERE id = $1 AND status = 'receiving' RETURNING id"
+
+STALE = """
+UPDATE batches SET status = 'deleting', keyed = false
+ WHERE status = 'receiving' AND touched_at < now() - $1::interval RETURNING id"""
+
+BEGIN_ANEW = "UPDATE batches SET received = 0, digest = '' WHERE id = $1 AND status = 'receiving'"
+
+OWNER_OF_DELETED = "SELECT owner FROM batches WHERE id = $1 AND status = 'deleting'"
+
+SOME_ITEMS = "SELECT line, attempt, job_id FROM batch_items WHERE batch_id = $1 ORDER BY line LIMIT $2"
+
+DROP_ITEMS = "DELETE FROM batch_items WHERE batch_id = $1 AND line <= $2"
+
+KEEP_BARE_ID = """
+UPDATE batches
+   SET status = 'deleted', request = '', digest = '', received = 0, total = 0, bad = 0, finished_at = now()
+ WHERE id = $1 AND status = 'deleting' AND keyed"""
+
+DROP_BATCH = "DELETE FROM batches WHERE id = $1 AND status = 'deleting' AND NOT keyed"
+
+IN_STATUS = """
+SELECT id, owner FROM batches WHERE status = $1 AND finished_at IS NULL ORDER BY created_at LIMIT 20"""
+
+WAITING_OWNERS = """
+SELECT DISTINCT owner FROM batches
+ WHERE status = 'running' AND EXISTS (SELECT FROM batch_items WHERE batch_id = batches.id AND state = 'waiting')"""
+
+MY_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('scribewire.batches.' || $1, 0))"
+
+OUTSTANDING = f"SELECT count(*) FROM batch_items WHERE owner = $1 AND state IN {OUT}"  # noqa: S608 - no input
+
+NEXT_WAITING = """
+SELECT i.batch_id, i.line, i.attempt, i.kind, i.source, i.options
+  FROM batches AS b
+ CROSS JOIN LATERAL (SELECT * FROM batch_items
+                      WHERE batch_id = b.id AND state = 'waiting' ORDER BY line LIMIT $2) AS i
+ WHERE b.owner = $1 AND b.status = 'running'
+ ORDER BY b.created_at, b.id, i.line
+ LIMIT $2
+   FOR SHARE OF b SKIP LOCKED"""
+
+CLAIM = """
+UPDATE batch_items AS i SET state = 'claimed', claimed_at = now(), job_id = new.job_id
+  FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS new (batch_id, line, job_id)
+ WHERE i.batch_id = new.batch_id AND i.line = new.line AND i.state = 'waiting'"""
+
+CLAIM_AGAIN = """
+UPDATE batch_items AS i SET claimed_at = now()
+  FROM (SELECT batch_id, line FROM batch_items
+         WHERE state = 'claimed' AND claimed_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED) AS left_behind,
+       batches AS b
+ WHERE i.batch_id = left_behind.batch_id AND i.line = left_behind.line AND b.id = i.batch_id AND b.status = 'running'
+RETURNING i.batch_id, i.line, i.attempt, i.kind, i.source, i.options, i.owner, i.job_id"""
+
+GIVE_UP_CLAIMS = """
+UPDATE batch_items AS i SET state = 'cancelled', ended_at = now()
+  FROM batches AS b
+ WHERE i.state = 'claimed' AND i.claimed_at < now() - $1::interval AND b.id = i.batch_id AND b.status = 'cancelled'"""
+
+RELEASED = """
+UPDATE batch_items AS i SET state = 'released'
+  FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS done (batch_id, line, job_id)
+ WHERE i.batch_id = done.batch_id AND i.line = done.line AND i.job_id = done.job_id AND i.state = 'claimed'"""
+
+REFUSED = """
+UPDATE batch_items AS i
+   SET state = 'failed', ended_at = now(), error_field = refused.field, error_code = refused.code,
+       error_message = refused.message, job_id = NULL
+  FROM unnest($1::uuid[], $2::integer[], $3::uuid[], $4::text[], $5::text[], $6::text[])
+       AS refused (batch_id, line, job_id, field, code, message)
+ WHERE i.batch_id = refused.batch_id AND i.line = refused.line AND i.job_id = refused.job_id AND i.state = 'claimed'"""
+
+PUT_BACK = """
+UPDATE batch_items AS i SET state = 'waiting', job_id = NULL, claimed_at = NULL
+  FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS back (batch_id, line, job_id)
+ WHERE i.batch_id = back.batch_id AND i.line = back.line AND i.job_id = back.job_id AND i.state = 'claimed'"""
+
+SETTLE = f"""
+WITH ended AS (
+    SELECT i.batch_id, i.line, jobs.status, jobs.finished_at, jobs.duration, jobs.error_code, jobs.error_message
+      FROM batch_items AS i JOIN jobs ON jobs.id = i.job_id
+     WHERE i.state IN {OUT} AND jobs.finished_at IS NOT NULL
+     LIMIT $1
+       FOR UPDATE OF i SKIP LOCKED)
+UPDATE batch_items AS i
+   SET state = ended.status, ended_at = ended.finished_at, duration = ended.duration, error_code = ended.error_code,
+       error_message = ended.error_message
+  FROM ended WHERE i.batch_id = ended.batch_id AND i.line = ended.line
+RETURNING i.batch_id"""  # noqa: S608 - no input
+
+SETTLE_ERASED = f"""
+WITH gone AS (
+    SELECT i.batch_id, i.line FROM batch_items AS i JOIN erased_jobs ON erased_jobs.job_id = i.job_id
+     WHERE i.state IN {OUT}
+     LIMIT $1
+       FOR UPDATE OF i SKIP LOCKED)
+UPDATE batch_items AS i SET state = 'cancelled', ended_at = now(), job_id = NULL
+  FROM gone WHERE i.batch_id = gone.batch_id AND i.line = gone.line
+RETURNING i.batch_id"""  # noqa: S608 - no input
+
+OUT_OF_BATCH = f"""
+SELECT job_id FROM batch_items WHERE batch_id = $1 AND state IN {OUT}"""  # noqa: S608 - no input
+
+CANCELLED = "UPDATE batches SET status = 'cancelled' WHERE id = $1 AND status = 'cancelling'"
+
+HOLD_UNFINISHED = """
+SELECT id FROM batches
+ WHERE finished_at IS NULL AND status IN ('running', 'cancelled') AND ($1::uuid[] IS NULL OR id = ANY($1))
+ ORDER BY id
+   FOR UPDATE SKIP LOCKED"""
+
+FINISH = f"""
+UPDATE batches SET status = CASE status WHEN 'running' THEN 'completed' ELSE status END, finished_at = now()
+ WHERE id = ANY($1)
+   AND NOT EXISTS (SELECT FROM batch_items
+                    WHERE batch_id = batches.id AND state IN {OUT})
+   AND (status = 'cancelled'
+        OR NOT EXISTS (SELECT FROM batch_items WHERE batch_id = batches.id AND state = 'waiting'))"""  # noqa: S608
+
+IS_BUSY = "SELECT EXISTS (SELECT FROM batches WHERE finished_at IS NULL AND status <> 'receiving')"
