@@ -22,7 +22,7 @@ def original(owner: str, job: UUID, sha256: str) -> str:
 
 
 def address(owner: str, job: UUID, sha256: str) -> str:
-    """A `common.address.Address` as JSON: where the bytes are to be fetched from; named after its own hash, likewise."""
+    """A `common.address.Address` as JSON: where the bytes are to be fetched from; its own hash is in the name."""
     return f"{_folder(owner)}/originals/{job}/{sha256}.url.json"
 
 

@@ -34,6 +34,7 @@ from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
 from gateway.progress import advance
+from gateway.remote import Remote
 from gateway.server import Runner
 from gateway.settings import GatewaySettings
 from gateway.store import Store
@@ -89,7 +90,8 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             engines=catalogue.configured(ProviderSettings()),
             settings=settings,
         )
-        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, settings=settings)
+        remote = Remote(blobs=blobs, acceptance=acceptance, allow_private=settings.fetch_allow_private)
+        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, remote=remote, settings=settings)
         app = application(
             {
                 "submit_job": submit,

@@ -82,7 +82,7 @@ def _validated(route: Route, handler: Handler) -> Handler:
             refuse_encoded(request)
         if route.query is not None and not (route.upload or route.takes):
             request[QUERY] = _query(request, route.query)
-        if route.body is not None:
+        if route.body is not None and (not route.upload or request.content_type == "application/json"):
             request[BODY] = await _body(request, route.body)
         return await handler(request)
 

@@ -98,7 +98,8 @@ def _operation(route: Route) -> dict[str, Any]:
     if route.upload:
         operation["requestBody"] = {
             "required": True,
-            "content": {"multipart/form-data": _schema(UploadForm), "*/*": {"schema": {}}},
+            "content": {"multipart/form-data": _schema(UploadForm), "*/*": {"schema": {}}}
+            | ({"application/json": _schema(route.body)} if route.body is not None else {}),
         }
     if route.takes:
         operation["requestBody"] = {"required": True, "content": {media: {"schema": {}} for media in route.takes}}

@@ -8,6 +8,7 @@ from gateway.models import (
     Job,
     JobPage,
     JobsQuery,
+    NewJob,
     NewWebhook,
     TranscriptQuery,
     WebhookCreated,
@@ -25,13 +26,15 @@ ROUTES: tuple[Route, ...] = (
         description=(
             "Either `multipart/form-data` with the file in a part named `file` and options as fields, before or after "
             "it; or the file as the body, of any content type, with options as query parameters and its name, "
-            "percent-encoded, in `X-Filename`. The 202 is sent once the bytes are stored and the job is in the log. "
+            "percent-encoded, in `X-Filename`; or `application/json` with the address to fetch the file from. The 202 "
+            "is sent once the bytes, or the address, are stored and the job is in the log. "
             "After a 503 the same request may be sent again: with an `Idempotency-Key` it stays one job."
         ),
         query=JobOptions,
+        body=NewJob,
         upload=True,
         headers={
-            "Idempotency-Key": "1 to 255 visible ASCII characters; the same key, file and options are the same job.",
+            "Idempotency-Key": "1 to 255 visible ASCII characters; the same key, file or address, and options are one.",
             "X-Filename": "Name of the file, percent-encoded, when the body is the file.",
         },
         answers={202: Answer("The job.", Job, headers={"Location": "Address of the job."})},

@@ -1,4 +1,4 @@
-"""POST /v1/jobs: bytes stored, event acknowledged, row opened; in this order, so that a 202 is never lost."""
+"""POST /v1/jobs: bytes or address stored, event acknowledged, row opened; in this order, so that no 202 is lost."""
 
 from contextlib import aclosing
 from uuid import UUID
@@ -16,13 +16,16 @@ from gateway.fields import job_options
 from gateway.filenames import printable, sanitise
 from gateway.form import MULTIPART_ROOM, pieces
 from gateway.intake import Intake
+from gateway.models import NewJob
 from gateway.principal import owner_of
-from gateway.problems import JOB_DELETED, TOO_LARGE, Problem
+from gateway.problems import INVALID, JOB_DELETED, TOO_LARGE, Problem
+from gateway.remote import Remote
+from gateway.routing import BODY, body_of
 from gateway.settings import GatewaySettings
 
 
 class Submit:
-    """Takes an upload and makes it a job.
+    """Takes an upload, or an address in a JSON body, and makes it a job.
 
     A client that gets a 503 may send the same request again; with an Idempotency-Key it is the same job. What was
     stored for a request that ended in a 503 stays until the sweep, for its event may still be published.
@@ -34,11 +37,13 @@ class Submit:
         blobs: Blobs,
         control: ControlLog,
         acceptance: Acceptance,
+        remote: Remote,
         settings: GatewaySettings,
     ) -> None:
         self._blobs = blobs
         self._control = control
         self._acceptance = acceptance
+        self._remote = remote
         self._settings = settings
 
     async def __call__(self, request: web.Request) -> web.Response:
@@ -48,11 +53,21 @@ class Submit:
         job_id = ids.job_id(owner, key)
         if key is not None and self._control.deleted(job_id):
             raise Problem(JOB_DELETED, "The job of this Idempotency-Key was deleted; use a new key.")
-        event = await self._store_upload(request, owner, job_id, idempotent=key is not None)
+        store = self._store_address if BODY in request else self._store_upload
+        event = await store(request, owner, job_id, idempotent=key is not None)
         if key is not None:
             event = await claim(self._blobs, event)
         job = await self._acceptance.accept(event)
         return json_answer(job, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
+
+    async def _store_address(
+        self, request: web.Request, owner: str, job_id: UUID, *, idempotent: bool
+    ) -> UploadReceived:
+        if beside := sorted(set(request.query)):
+            errors = [(name, "belongs into 'options' of the body") for name in beside]
+            raise Problem(INVALID, f"Not valid beside a JSON body: {', '.join(beside)}.", errors=errors)
+        body = body_of(request, NewJob)
+        return await self._remote.receive(owner, job_id, body.url, body.options, idempotent=idempotent)
 
     async def _store_upload(
         self, request: web.Request, owner: str, job_id: UUID, *, idempotent: bool

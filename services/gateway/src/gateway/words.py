@@ -44,6 +44,10 @@ def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
     model
         What the request was read into; its fields are what there is.
     """
+    for part in error["loc"][:-1]:
+        field = model.model_fields.get(str(part))
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
     if error["type"] == "extra_forbidden":
         return f"is unknown; there are {', '.join(model.model_fields)}"
     return _WORDS.get(error["type"], "is not valid").format_map(error.get("ctx", {}))
