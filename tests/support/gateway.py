@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from common import topics
 from common.bus.follow import read_to_end
 from common.bus.producer import Producer
+from common.crypt import generate
 from common.db.migrate import migrate
 from common.events import Event
 from gateway.__main__ import gateway
@@ -110,6 +111,7 @@ async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -
     key_file = folder / "operator.key"
     key_file.write_text(KEY + "\n")
     values: dict[str, Any] = {
+        "encryption_keys_file": encryption_keys(folder),
         "kafka": kafka,
         "database_url": dsn,
         "blobs": blobs.as_uri(),
@@ -135,6 +137,14 @@ async def problem(answer: aiohttp.ClientResponse, status: int, kind: str) -> dic
     assert document["title"]
     assert document["detail"]
     return dict(document)
+
+
+def encryption_keys(folder: Path) -> Path:
+    """The file of the keys for encrypted columns, made when it is not there."""
+    path = folder / "encryption.keys"
+    if not path.exists():
+        generate(path)
+    return path
 
 
 async def prepare(kafka: str, dsn: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from support.gateway import KEY
+from support.gateway import KEY, encryption_keys
 from support.waiting import eventually
 
 
@@ -21,6 +21,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return inherited | {
         "SCRIBEWIRE_OPERATOR_KEY_FILE": str(key_file),
+        "SCRIBEWIRE_ENCRYPTION_KEYS_FILE": str(encryption_keys(folder)),
         "SCRIBEWIRE_BLOBS": (folder / "blobs").as_uri(),
         # A test that sends the same bytes again means to have the work done again.
         "SCRIBEWIRE_REUSE": "false",

@@ -1,6 +1,7 @@
 """A manifest is cut into the same lines however the network cuts it."""
 
 from hashlib import sha256
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from gateway.problems import Problem
 
 def cut(body: bytes, places: list[int]) -> list[bytes]:
     marks = [0, *sorted(place % (len(body) + 1) for place in places), len(body)]
-    return [body[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    return [body[a:b] for a, b in pairwise(marks)]
 
 
 def read(pieces: list[bytes]) -> tuple[list[tuple[Line, str]], str]:
@@ -56,7 +57,9 @@ def test_the_lines_are_those_of_the_body(body: bytes) -> None:
 
 def test_a_hash_belongs_to_the_body_up_to_its_line() -> None:
     found, _ = read([b"a\r\nb\n\nc"])
-    assert [digest for _, digest in found] == [sha256(part).hexdigest() for part in (b"a\r\n", b"a\r\nb\n", b"a\r\nb\n\nc")]
+    assert [digest for _, digest in found] == [
+        sha256(part).hexdigest() for part in (b"a\r\n", b"a\r\nb\n", b"a\r\nb\n\nc")
+    ]
 
 
 def test_a_line_that_is_too_long_is_not_held() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from gateway.problems import UNSUPPORTED, Problem
 
 CRYPT = Crypt([Fernet.generate_key().decode()])
 ANN = Principal(owner="ann", via="key", scopes=SCOPES)
+UPLOAD = "0b9d4f0e-5d0f-4c53-9d2f-5c1a3a0f6d01"
 ADMIN = Principal(owner="operator", via="operator", role="admin", scopes=SCOPES)
 URL = "https://media.example/a%20b.mp3?sig=s3cret#t"
 
@@ -59,7 +61,7 @@ def test_an_address_is_kept_encrypted_and_shown_without_what_may_be_secret() -> 
 
 
 def test_an_upload_and_a_blob() -> None:
-    assert from_json({"upload": "u-1"}).source == "u-1"
+    assert from_json({"upload": UPLOAD.upper()}).source == UPLOAD
     blob = from_json({"blob": "talks/a.mp3"})
     assert (blob.source, blob.shown) == ("users/ann/incoming/talks/a.mp3", "talks/a.mp3")
     assert from_json({"blob": "shared/a.mp3"}, ADMIN).source == "shared/a.mp3"
@@ -99,6 +101,7 @@ def test_an_admin_names_nothing_of_another_user(name: str) -> None:
         ({"url": "https://media.example/\0"}, "url", "cannot be shown"),
         ({"blob": "a\0b"}, "blob", "cannot be shown"),
         ({"upload": "x" * 101}, "upload", "at most 100"),
+        ({"upload": f"{{{UPLOAD}}}"}, "upload", "must be the id of an upload"),
         ({"url": URL, "reference": "x" * 201}, "reference", "at most 200"),
         ({"url": URL, "reference": "a\nb"}, "reference", "cannot be shown"),
         ({"url": URL, "reference": 1.5}, "reference", "must be text or a whole number"),
@@ -133,7 +136,7 @@ def test_no_bytes_break_a_reader(raw: bytes) -> None:
 
 def test_csv_takes_columns_of_options_and_options_as_json() -> None:
     items = from_csv(
-        '\n'.join(
+        "\n".join(
             [
                 "reference,URL,translate,keyterms,diarize,options",
                 f'1,{URL},es,Kafka;Zoë,false,"{{""language"": ""de""}}"',
@@ -148,7 +151,11 @@ def test_csv_takes_columns_of_options_and_options_as_json() -> None:
         language="en",
     )
     assert items[0].options == {
-        "priority": "bulk", "language": "de", "translate": ["es"], "keyterms": ["Kafka", "Zoë"], "diarize": False
+        "priority": "bulk",
+        "language": "de",
+        "translate": ["es"],
+        "keyterms": ["Kafka", "Zoë"],
+        "diarize": False,
     }
     assert items[1].options == {"priority": "bulk", "language": "en", "translate": ["es", "fr"]}
     assert [(item.reference, item.field, item.message) for item in items[2:]] == [
@@ -173,7 +180,7 @@ def test_a_header_that_is_none_is_refused_whole(header: str) -> None:
 
 
 LINES = st.lists(
-    st.sampled_from([b'{"upload":"u"}', b'{"blob":"a"}', b"{", b"", b"\xff", b'{"upload":"' + b"x" * 17000 + b'"}']),
+    st.sampled_from([b'{"blob":"b"}', b'{"blob":"a"}', b"{", b"", b"\xff", b'{"upload":"' + b"x" * 17000 + b'"}']),
     max_size=40,
 )
 
@@ -185,7 +192,7 @@ def test_a_manifest_is_the_same_however_it_comes(
     body = (b"\xef\xbb\xbf" if marked else b"") + newline.join(lines)
 
     async def pieces(marks: list[int]) -> AsyncIterator[bytes]:
-        for a, b in zip(marks, marks[1:], strict=False):
+        for a, b in pairwise(marks):
             yield body[a:b]
 
     async def items(marks: list[int]) -> list[object]:

@@ -16,6 +16,7 @@ from common import catalogue
 from common.blobs.open import open_blobs
 from common.bus.control import ControlLog
 from common.bus.producer import Producer
+from common.crypt import Crypt
 from common.db.pool import open_pool
 from common.events import Event, JobControl, Terminal
 from common.logs import configure
@@ -25,6 +26,8 @@ from gateway.acceptance import Acceptance
 from gateway.accepted import Accepted
 from gateway.accesslog import AccessLog
 from gateway.app import application
+from gateway.batches.room import BatchesRoom
+from gateway.batches.sources import Sources
 from gateway.broker import Broker
 from gateway.database import Database
 from gateway.door import OperatorDoor
@@ -62,6 +65,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         The address it serves at.
     """
     door = OperatorDoor(settings.operator_key_file)
+    crypt = Crypt.of_file(settings.encryption_keys_file)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
         blobs = await opened.enter_async_context(open_blobs(settings))
@@ -78,7 +82,6 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         opened.push_async_callback(broker.close)
 
         jobs = Jobs(store=store, accepted=accepted, control=control)
-        live = Live(settings.kafka, seen=lambda event: _keep_up(accepted, event))
         health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
         webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
@@ -92,8 +95,25 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         )
         remote = Remote(blobs=blobs, acceptance=acceptance, allow_private=settings.fetch_allow_private)
         submit = Submit(blobs=blobs, control=control, acceptance=acceptance, remote=remote, settings=settings)
+        batches = BatchesRoom(
+            pool=pool,
+            producer=producer,
+            blobs=blobs,
+            acceptance=acceptance,
+            addresses=Sources(remote=remote, blobs=blobs, acceptance=acceptance),
+            uploads=None,
+            crypt=crypt,
+            settings=settings,
+        )
+
+        def seen(event: Event) -> None:
+            _keep_up(accepted, event)
+            batches.see(event)
+
+        live = Live(settings.kafka, seen=seen)
         app = application(
             {
+                **batches.handlers,
                 "submit_job": submit,
                 "list_jobs": jobs_api.list,
                 "get_job": jobs_api.get,
@@ -112,6 +132,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             door,
         )
         await _in_background(opened, live.run())
+        await _in_background(opened, batches.run())
         await _in_background(
             opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
         )

@@ -18,6 +18,9 @@ class GatewaySettings(CommonSettings):
         description="Port; 0 takes a free one.",
     )
     operator_key_file: Path = Field(description="File with the operator's key; the gateway does not start without it.")
+    encryption_keys_file: Path = Field(
+        description="File with Fernet keys, one a line, newest first, for what PostgreSQL keeps encrypted."
+    )
     max_file_size_mb: int = Field(
         default=500,
         ge=1,

@@ -1,5 +1,8 @@
 """An item made a job: what it names becomes an event, and that goes the way of every upload."""
 
+from collections.abc import Mapping
+from uuid import UUID
+
 from common.crypt import Undecipherable
 from common.events import UploadReceived
 from common.options import JobOptions
@@ -43,7 +46,7 @@ class Acceptor:
         except Problem as problem:
             if problem.kind.status in _LATER:
                 raise PutOff from problem
-            first = next(iter(problem.document.get("errors", ())), {})
+            first: Mapping[str, str] = next(iter(problem.document.get("errors", ())), {})
             field, message = first.get("field", work.kind), first.get("message", problem.document["detail"])
             return Refusal(work, field, problem.kind.slug.replace("-", "_"), message)
         except Undecipherable:
@@ -57,16 +60,24 @@ class Acceptor:
             return await self._addresses.receive(work.owner, work.job, address, options, idempotent=False)
         if work.kind == "blob":
             return await self._addresses.receive_blob(work.owner, work.job, work.source, options, idempotent=False)
+        taken = await self._uploads.take(work.owner, UUID(work.source), by=f"{work.batch}/{work.line}")
+        sent = taken.options.model_dump(mode="json", exclude_unset=True)
+        options = JobOptions.model_validate({**sent, **work.options})
+        if (
+            work.job != taken.job_id
+        ):  # Tried again: the bytes are in the first job's folder, and go when that is erased.
+            name = taken.source.name
+            return await self._addresses.receive_blob(work.owner, work.job, name, options, idempotent=False)
         plan = self._acceptance.plan(options)
-        source, sha256, filename = await self._uploads.take(work.owner, work.source)
         return UploadReceived(
             job_id=work.job,
             owner=work.owner,
             lane=options.priority,
-            source=source,
-            filename=sanitise(filename),
-            sha256=sha256,
+            source=taken.source,
+            filename=sanitise(taken.filename),
+            content_type=taken.content_type,
+            sha256=taken.sha256,
             options=options,
             plan=plan,
-            same_as=await self._acceptance.same(work.owner, sha256, options, plan),
+            same_as=await self._acceptance.same(work.owner, taken.sha256, options, plan),
         )

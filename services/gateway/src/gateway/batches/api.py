@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import io
+from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -109,12 +110,12 @@ class BatchesApi:
     async def _answer(self, request: web.Request, row: BatchRow, *, status: int = 200) -> web.Response:
         return json_answer(views.view(row, await self._store.tally(owner_of(request), row.id)), status=status)
 
-    async def _page(self, batch: BatchRow, *, status: str | None, after: int, limit: int) -> "list[BatchItem]":
+    async def _page(self, batch: BatchRow, *, status: str | None, after: int, limit: int) -> Sequence[BatchItem]:
         rows = await self._store.items(batch.owner, batch.id, status=status, after=after, limit=limit)
         return [views.item(row) for row in rows]
 
 
-def _records(items: "list[BatchItem]") -> bytes:
+def _records(items: Sequence[BatchItem]) -> bytes:
     plain = [item.model_dump(mode="json") for item in items]
     return _csv(
         [
@@ -128,7 +129,7 @@ def _records(items: "list[BatchItem]") -> bytes:
     )
 
 
-def _csv(records: "list[list[object]]") -> bytes:
+def _csv(records: Sequence[Sequence[object]]) -> bytes:
     text = io.StringIO()
     csv.writer(text).writerows(records)
     return text.getvalue().encode()

@@ -35,12 +35,49 @@ class Addresses(Protocol):
         ...
 
 
+class Taken(Protocol):
+    """A held upload's bytes. The first job made of them has this id, for they lie in its folder."""
+
+    @property
+    def job_id(self) -> UUID:
+        """The job."""
+        ...
+
+    @property
+    def source(self) -> BlobRef:
+        """The bytes."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Their hash, in hexadecimal."""
+        ...
+
+    @property
+    def filename(self) -> str | None:
+        """The file's name."""
+        ...
+
+    @property
+    def content_type(self) -> str | None:
+        """The file's type, as its client named it."""
+        ...
+
+    @property
+    def options(self) -> JobOptions:
+        """Options that were sent with it."""
+        ...
+
+
 class Uploads(Protocol):
-    """Uploads that were sent to be named in a batch."""
+    """Uploads that were sent to be named in a batch; `gateway.uploads.uploads.Uploads`."""
 
-    async def take(self, owner: str, upload: str) -> tuple[BlobRef, str, str | None]:
-        """The bytes of a whole upload of this owner, their SHA-256, and the file's name.
+    async def take(self, owner: str, upload_id: UUID, *, by: str) -> Taken:
+        """Take a complete upload; the same ``by`` may take it again and gets the same.
 
-        Taking one again gives the same. Raises a 404 problem when there is none, or it is not whole.
+        Raises
+        ------
+        Problem
+            404, 409 or 410 when there is none, it is not complete, it was not held, it is another's, it has expired.
         """
         ...

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -24,6 +25,8 @@ from gateway.words import in_words
 
 SOURCES: tuple[Kind, ...] = ("url", "blob", "upload")
 LONGEST_REFERENCE = 200
+
+_UPLOAD_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 _PLANS_KEPT = 1_000
 _DELIMITERS = ",;\t"
@@ -115,7 +118,9 @@ class Maker:
                 raise _of(problem) from None
         if kind == "blob":
             return blob_name(self._principal, text), text
-        return text, text
+        if not _UPLOAD_ID.fullmatch(text):
+            raise BadLine("upload", "must be the id of an upload, the last part of its address")
+        return text.lower(), text
 
     def _options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         both = {**self._defaults, **given}

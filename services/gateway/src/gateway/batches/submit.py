@@ -1,7 +1,7 @@
 """POST /v1/batches: a manifest read as it streams in, its items kept a thousand at a time."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
@@ -20,7 +20,7 @@ from gateway.batches.item import BadLine, Item
 from gateway.batches.models import BatchAccepted, BatchPrefix
 from gateway.batches.names import blob_prefix
 from gateway.batches.ports import Crypt
-from gateway.batches.reader import CsvReader, JsonReader, Maker
+from gateway.batches.reader import CsvReader, JsonReader, Maker, Reader
 from gateway.batches.store import BatchRow, BatchStore, Gone, OtherBody
 from gateway.batches.views import status_of
 from gateway.claims import idempotency_key
@@ -38,7 +38,7 @@ BATCHES = UUID("5f0e6f6c-3a5d-5c0b-8d3b-0c9a4f1e2b06")
 
 LONGEST_PREFIX = 16 * 1024
 
-_READERS = {"application/x-ndjson": JsonReader, "text/csv": CsvReader}
+_READERS: Mapping[str, Callable[[Maker], Reader]] = {"application/x-ndjson": JsonReader, "text/csv": CsvReader}
 _PREFIX = "application/json"
 
 
