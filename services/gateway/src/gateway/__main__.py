@@ -44,6 +44,8 @@ from gateway.store import Store
 from gateway.submit import Submit
 from gateway.sweep import keep_sweeping
 from gateway.transcripts import Transcripts
+from gateway.uploads.room import uploads_room
+from gateway.uploads.sweep import keep_sweeping as keep_sweeping_uploads
 from gateway.watch import Watch
 from gateway.webhooks import WebhooksApi
 
@@ -95,13 +97,14 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         )
         remote = Remote(blobs=blobs, acceptance=acceptance, allow_private=settings.fetch_allow_private)
         submit = Submit(blobs=blobs, control=control, acceptance=acceptance, remote=remote, settings=settings)
+        room = uploads_room(blobs, acceptance, settings)
         batches = BatchesRoom(
             pool=pool,
             producer=producer,
             blobs=blobs,
             acceptance=acceptance,
             addresses=Sources(remote=remote, blobs=blobs, acceptance=acceptance),
-            uploads=None,
+            uploads=room.uploads,
             crypt=crypt,
             settings=settings,
         )
@@ -113,6 +116,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         live = Live(settings.kafka, seen=seen)
         app = application(
             {
+                **room.handlers,
                 **batches.handlers,
                 "submit_job": submit,
                 "list_jobs": jobs_api.list,
@@ -133,9 +137,10 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         )
         await _in_background(opened, live.run())
         await _in_background(opened, batches.run())
-        await _in_background(
-            opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
-        )
+        # An upload that was held has no row either until a batch takes it.
+        orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
+        await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
+        await _in_background(opened, keep_sweeping_uploads(room.uploads, every=SWEEP_EVERY))
         runner = Runner(
             app,
             idle_seconds=settings.idle_seconds,

@@ -22,10 +22,15 @@ _TITLES = {
     403: "The key does not allow this; `scope` names what is missing.",
     404: "There is no such thing.",
     408: "The upload fell silent.",
+    405: "This method is not offered here.",
     409: "Not in this state.",
+    410: "It has expired.",
+    412: "This version of the protocol is not spoken here.",
     413: "Too large.",
     415: "The body is compressed, or of a type that is not read here.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
+    423: "Another request is at it.",
+    460: "The checksum is of other bytes.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -95,6 +100,8 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["description"] = route.description
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": _schema(route.body)}}
+    if route.binary is not None:
+        operation["requestBody"] = {"required": False, "content": {route.binary: {"schema": {}}}}
     if route.upload:
         operation["requestBody"] = {
             "required": True,

@@ -15,8 +15,9 @@ from gateway.models import (
     WebhookList,
 )
 from gateway.routing import Answer, Route
+from gateway.uploads.table import ROUTES as UPLOADS
 
-ROUTES: tuple[Route, ...] = (
+_HERE: tuple[Route, ...] = (
     Route(
         operation="submit_job",
         method="POST",
@@ -180,5 +181,6 @@ ROUTES: tuple[Route, ...] = (
         answers={200: Answer("Prometheus text.", media=("text/plain",))},
         door="loopback",
     ),
-    *BATCHES,
 )
+
+ROUTES = (*_HERE, *UPLOADS, *BATCHES)

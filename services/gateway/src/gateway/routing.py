@@ -58,6 +58,8 @@ class Route:
     upload: bool = False
     takes: tuple[str, ...] = ()
     """Media types of a body that the handler reads itself, as it streams in; it reads the query then as well."""
+    binary: str | None = None
+    """Media type of a body that is taken as bytes; it may be left out."""
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     door: Entry = "key"

@@ -36,6 +36,12 @@ class GatewaySettings(CommonSettings):
     delete_seconds: float = Field(default=5.0, gt=0, description="Longest wait of DELETE for the erasure to be done.")
     heartbeat_seconds: float = Field(default=15.0, gt=0, description="Pause between heartbeats of an event stream.")
     orphan_hours: float = Field(default=24.0, gt=0, description="Hours that bytes without a job are kept.")
+    upload_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=144,
+        description="Hours after its last byte that half an upload is kept; Azure forgets it within seven days.",
+    )
     batch_items: int = Field(default=100_000, ge=1, description="Most items of a batch.")
     batch_mb: int = Field(default=256, ge=1, description="Largest manifest, in units of 1,048,576 bytes.")
     batch_outstanding: int = Field(

@@ -31,9 +31,11 @@ class Eraser:
             When a part is away; what is left is done the next time.
         """
         owner = await self._store.owner_of_deleted(batch)
+        if await self._store.being_claimed(batch):
+            return  # Its job may be just on its way into the log; only then it can be deleted.
         while owner is not None and (items := await self._store.some_items(batch, AT_ONCE)):
             jobs = [
-                job_of(batch, item["line"], attempt)
+                job_of(item, attempt)
                 for item in items
                 # The last attempt has a job only once it was claimed.
                 for attempt in range(1, item["attempt"] + (item["job_id"] is not None))

@@ -102,19 +102,21 @@ class Releaser:
         touched |= await self._release_all()
         await self._store.finish(None if whole else touched)
         for batch, owner in await self._store.in_status("cancelling"):
-            await self.stop(batch, owner)
+            await self._stop(batch, owner)
         for batch, _ in await self._store.in_status("deleting"):
             await self._eraser.erase(batch)
 
-    async def stop(self, batch: UUID, owner: str) -> None:
-        """Tell the jobs of a cancelled batch that are at work."""
+    async def _stop(self, batch: UUID, owner: str) -> None:
+        """Tell the jobs of a cancelled batch that are at work; the last ones may be just on their way there."""
+        last = not await self._store.being_claimed(batch)
         for job in await self._store.jobs_out(batch):
             await self._producer.publish(
                 JobControl(job_id=job, owner=owner, lane="bulk", action="cancel"),
                 timeout=self._settings.publish_seconds,
             )
-        await self._store.cancelled(batch)
-        await self._store.finish([batch])
+        if last:
+            await self._store.cancelled(batch)
+            await self._store.finish([batch])
 
     async def _take_over(self) -> set[UUID]:
         touched: set[UUID] = set()

@@ -35,7 +35,7 @@ class ReleaseStore:
             if room <= 0:
                 return []
             rows = await connection.fetch(sql.NEXT_WAITING, owner, min(room, turn))
-            works = [_work(row, owner, job_of(row["batch_id"], row["line"], row["attempt"])) for row in rows]
+            works = [_work(row, job_of(row, row["attempt"])) for row in rows]
             await connection.execute(sql.CLAIM, *_keys(works))
         return works
 
@@ -44,7 +44,7 @@ class ReleaseStore:
         async with self._database.connection() as connection:
             rows = await connection.fetch(sql.CLAIM_AGAIN, older_than, limit)
             await connection.execute(sql.GIVE_UP_CLAIMS, older_than)
-        return [_work(row, row["owner"], row["job_id"]) for row in rows]
+        return [_work(row, row["job_id"]) for row in rows]
 
     async def released(self, works: Sequence[Work]) -> None:
         """Note that the items' jobs are in the log."""
@@ -95,8 +95,12 @@ class ReleaseStore:
         """Some batches in one status, and their owners."""
         return [(row["id"], row["owner"]) for row in await self._fetch(sql.IN_STATUS, status)]
 
+    async def being_claimed(self, batch: UUID) -> bool:
+        """Whether items of a batch are just on their way into the log."""
+        return bool((await self._fetch(sql.BEING_CLAIMED, batch))[0][0])
+
     async def jobs_out(self, batch: UUID) -> list[UUID]:
-        """The jobs of a batch that may be at work."""
+        """The jobs of a batch that are in the log and have not ended."""
         return [row["job_id"] for row in await self._fetch(sql.OUT_OF_BATCH, batch)]
 
     async def cancelled(self, batch: UUID) -> None:
@@ -134,11 +138,11 @@ class ReleaseStore:
             return list(await connection.fetch(statement, *values))
 
 
-def _work(row: Any, owner: str, job: UUID) -> Work:
+def _work(row: Any, job: UUID) -> Work:
     return Work(
         batch=row["batch_id"],
         line=row["line"],
-        owner=owner,
+        owner=row["owner"],
         job=job,
         kind=row["kind"],
         source=row["source"],

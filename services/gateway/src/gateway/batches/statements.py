@@ -82,8 +82,8 @@ UPDATE batches SET status = 'cancelling' WHERE owner = $1 AND id = $2 AND status
 
 RETRY_ITEMS = """
 UPDATE batch_items
-   SET state = 'waiting', attempt = attempt + 1, job_id = NULL, claimed_at = NULL, ended_at = NULL, duration = NULL,
-       error_code = NULL, error_message = NULL
+   SET state = 'waiting', attempt = attempt + (job_id IS NOT NULL)::integer, job_id = NULL, claimed_at = NULL, ended_at = NULL, duration = NULL,
+       error_field = NULL, error_code = NULL, error_message = NULL
  WHERE batch_id = $1 AND owner = $2 AND state = 'failed'"""
 
 RUN_AGAIN = "UPDATE batches SET status = 'running', finished_at = NULL WHERE id = $1"
@@ -102,7 +102,8 @@ BEGIN_ANEW = "UPDATE batches SET received = 0, digest = '' WHERE id = $1 AND sta
 
 OWNER_OF_DELETED = "SELECT owner FROM batches WHERE id = $1 AND status = 'deleting'"
 
-SOME_ITEMS = "SELECT line, attempt, job_id FROM batch_items WHERE batch_id = $1 ORDER BY line LIMIT $2"
+SOME_ITEMS = """
+SELECT batch_id, line, owner, kind, source, attempt, job_id FROM batch_items WHERE batch_id = $1 ORDER BY line LIMIT $2"""
 
 DROP_ITEMS = "DELETE FROM batch_items WHERE batch_id = $1 AND line <= $2"
 
@@ -125,7 +126,7 @@ MY_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('scribewire.batches
 OUTSTANDING = f"SELECT count(*) FROM batch_items WHERE owner = $1 AND state IN {OUT}"  # noqa: S608 - no input
 
 NEXT_WAITING = """
-SELECT i.batch_id, i.line, i.attempt, i.kind, i.source, i.options
+SELECT i.batch_id, i.line, i.owner, i.attempt, i.kind, i.source, i.options
   FROM batches AS b
  CROSS JOIN LATERAL (SELECT * FROM batch_items
                       WHERE batch_id = b.id AND state = 'waiting' ORDER BY line LIMIT $2) AS i
@@ -150,7 +151,8 @@ RETURNING i.batch_id, i.line, i.attempt, i.kind, i.source, i.options, i.owner, i
 GIVE_UP_CLAIMS = """
 UPDATE batch_items AS i SET state = 'cancelled', ended_at = now()
   FROM batches AS b
- WHERE i.state = 'claimed' AND i.claimed_at < now() - $1::interval AND b.id = i.batch_id AND b.status = 'cancelled'"""
+ WHERE i.state = 'claimed' AND i.claimed_at < now() - $1::interval AND b.id = i.batch_id
+   AND b.status IN ('cancelling', 'deleting')"""
 
 RELEASED = """
 UPDATE batch_items AS i SET state = 'released'
@@ -170,31 +172,32 @@ UPDATE batch_items AS i SET state = 'waiting', job_id = NULL, claimed_at = NULL
   FROM unnest($1::uuid[], $2::integer[], $3::uuid[]) AS back (batch_id, line, job_id)
  WHERE i.batch_id = back.batch_id AND i.line = back.line AND i.job_id = back.job_id AND i.state = 'claimed'"""
 
-SETTLE = f"""
+SETTLE = """
 WITH ended AS (
     SELECT i.batch_id, i.line, jobs.status, jobs.finished_at, jobs.duration, jobs.error_code, jobs.error_message
       FROM batch_items AS i JOIN jobs ON jobs.id = i.job_id
-     WHERE i.state IN {OUT} AND jobs.finished_at IS NOT NULL
+     WHERE i.state = 'released' AND jobs.finished_at IS NOT NULL
      LIMIT $1
        FOR UPDATE OF i SKIP LOCKED)
 UPDATE batch_items AS i
    SET state = ended.status, ended_at = ended.finished_at, duration = ended.duration, error_code = ended.error_code,
        error_message = ended.error_message
   FROM ended WHERE i.batch_id = ended.batch_id AND i.line = ended.line
-RETURNING i.batch_id"""  # noqa: S608 - no input
+RETURNING i.batch_id"""
 
-SETTLE_ERASED = f"""
+SETTLE_ERASED = """
 WITH gone AS (
     SELECT i.batch_id, i.line FROM batch_items AS i JOIN erased_jobs ON erased_jobs.job_id = i.job_id
-     WHERE i.state IN {OUT}
+     WHERE i.state = 'released'
      LIMIT $1
        FOR UPDATE OF i SKIP LOCKED)
 UPDATE batch_items AS i SET state = 'cancelled', ended_at = now(), job_id = NULL
   FROM gone WHERE i.batch_id = gone.batch_id AND i.line = gone.line
-RETURNING i.batch_id"""  # noqa: S608 - no input
+RETURNING i.batch_id"""
 
-OUT_OF_BATCH = f"""
-SELECT job_id FROM batch_items WHERE batch_id = $1 AND state IN {OUT}"""  # noqa: S608 - no input
+OUT_OF_BATCH = "SELECT job_id FROM batch_items WHERE batch_id = $1 AND state = 'released'"
+
+BEING_CLAIMED = "SELECT EXISTS (SELECT FROM batch_items WHERE batch_id = $1 AND state = 'claimed')"
 
 CANCELLED = "UPDATE batches SET status = 'cancelled' WHERE id = $1 AND status = 'cancelling'"
 

@@ -8,9 +8,21 @@ from uuid import UUID
 from common import ids
 
 
-def job_of(batch: UUID, line: int, attempt: int) -> UUID:
-    """Id of an item's job: derived, so that releasing it twice is one job, and trying it again another."""
-    return ids.derived(batch, f"{line}/{attempt}")
+def job_of(item: Mapping[str, Any], attempt: int) -> UUID:
+    """Id of an item's job: derived, so that releasing it twice is one job, and trying it again another.
+
+    The first job of an upload has the id under which its bytes were stored.
+
+    Parameters
+    ----------
+    item
+        A row with ``batch_id``, ``line``, ``owner``, ``kind`` and ``source``.
+    attempt
+        Which of its jobs, from 1.
+    """
+    if item["kind"] == "upload" and attempt == 1:
+        return ids.upload_job(item["owner"], UUID(item["source"]))
+    return ids.derived(item["batch_id"], f"{item['line']}/{attempt}")
 
 
 @dataclass(frozen=True, slots=True)
