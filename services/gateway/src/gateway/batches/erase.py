@@ -22,8 +22,13 @@ class Eraser:
         self._producer = producer
         self._seconds = seconds
 
-    async def erase(self, batch: UUID) -> None:
+    async def erase(self, batch: UUID) -> bool:
         """Delete the batch's jobs, each attempt's, and then its rows.
+
+        Returns
+        -------
+        bool
+            False when that must wait: a job is just on its way into the log, and can be deleted once it is there.
 
         Raises
         ------
@@ -32,7 +37,7 @@ class Eraser:
         """
         owner = await self._store.owner_of_deleted(batch)
         if await self._store.being_claimed(batch):
-            return  # Its job may be just on its way into the log; only then it can be deleted.
+            return False
         while owner is not None and (items := await self._store.some_items(batch, AT_ONCE)):
             jobs = [
                 job_of(item, attempt)
@@ -47,3 +52,4 @@ class Eraser:
             await self._store.drop_items(batch, items[-1]["line"])
         await self._store.drop_batch(batch)
         log.info("batch_erased", batch_id=str(batch))
+        return True

@@ -104,7 +104,8 @@ class Releaser:
         for batch, owner in await self._store.in_status("cancelling"):
             await self._stop(batch, owner)
         for batch, _ in await self._store.in_status("deleting"):
-            await self._eraser.erase(batch)
+            if not await self._eraser.erase(batch):
+                self._woken.set()
 
     async def _stop(self, batch: UUID, owner: str) -> None:
         """Tell the jobs of a cancelled batch that are at work; the last ones may be just on their way there."""
@@ -114,7 +115,9 @@ class Releaser:
                 JobControl(job_id=job, owner=owner, lane="bulk", action="cancel"),
                 timeout=self._settings.publish_seconds,
             )
-        if last:
+        if not last:
+            self._woken.set()
+        else:
             await self._store.cancelled(batch)
             await self._store.finish([batch])
 

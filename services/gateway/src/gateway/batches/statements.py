@@ -82,7 +82,8 @@ UPDATE batches SET status = 'cancelling' WHERE owner = $1 AND id = $2 AND status
 
 RETRY_ITEMS = """
 UPDATE batch_items
-   SET state = 'waiting', attempt = attempt + (job_id IS NOT NULL)::integer, job_id = NULL, claimed_at = NULL, ended_at = NULL, duration = NULL,
+   SET state = 'waiting', attempt = attempt + (job_id IS NOT NULL)::integer, job_id = NULL, claimed_at = NULL,
+       ended_at = NULL, duration = NULL,
        error_field = NULL, error_code = NULL, error_message = NULL
  WHERE batch_id = $1 AND owner = $2 AND state = 'failed'"""
 
@@ -103,7 +104,8 @@ BEGIN_ANEW = "UPDATE batches SET received = 0, digest = '' WHERE id = $1 AND sta
 OWNER_OF_DELETED = "SELECT owner FROM batches WHERE id = $1 AND status = 'deleting'"
 
 SOME_ITEMS = """
-SELECT batch_id, line, owner, kind, source, attempt, job_id FROM batch_items WHERE batch_id = $1 ORDER BY line LIMIT $2"""
+SELECT batch_id, line, owner, kind, source, attempt, job_id
+  FROM batch_items WHERE batch_id = $1 ORDER BY line LIMIT $2"""
 
 DROP_ITEMS = "DELETE FROM batch_items WHERE batch_id = $1 AND line <= $2"
 
