@@ -50,7 +50,7 @@ class Result:
 _SAID: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
-        ("not a page", r"no suitable extractor|unsupported url"),
+        ("not a page", r"no suitable extractor|unsupported url:"),
         ("busy", r"not a bot|rate.?limit|too many requests|try again later"),
         ("live", r"live event|premieres? in|will begin in|not currently live|is offline|has not started|is live"),
         ("protected", r"\bDRM\b"),
@@ -73,7 +73,7 @@ def arguments(order: Order) -> list[str]:
         "--abort-on-error", "--quiet", "--no-warnings", "--no-progress", "--color", "never",
         "--proxy", order.proxy, "--socket-timeout", f"{order.stall:g}", "--xff", "never",
         "--retries", "2", "--extractor-retries", "1", "--fragment-retries", "2", "--abort-on-unavailable-fragments",
-        "--format", "bestaudio/best", "--match-filters", "!is_live & live_status!=is_upcoming",
+        "--format", "bestaudio/best", "--match-filters", "!is_live & live_status!=?is_upcoming",
         "--max-filesize", str(order.size), "--output", MEDIA, "--no-part", "--no-continue", "--no-mtime",
         "--downloader", "native", "--fixup", "never", "--ffmpeg-location", "/nonexistent",
         *order.more, "--", order.url,
@@ -151,15 +151,12 @@ def _meaning(error: BaseException) -> Result:
 
     causes = list(_causes(error))
     said = " ".join(str(cause) for cause in causes)
-    for kind, pattern in _SAID[:2]:
-        if pattern.search(said):
-            return Result(kind)
     for cause in causes:
         if isinstance(cause, HTTPError):
             return Result("status", int(cause.status), cause.response.headers.get("Retry-After"))
         if isinstance(cause, OSError) and cause.errno == errno.EFBIG:
             return Result("too large")
-    for kind, pattern in _SAID[2:]:
+    for kind, pattern in _SAID:
         if pattern.search(said):
             return Result(kind)
     return Result("network" if any(isinstance(cause, TransportError) for cause in causes) else "failed")
