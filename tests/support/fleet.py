@@ -14,6 +14,7 @@ from scribewire_local.keeper import Backoff, Keeper
 from scribewire_local.parts import ONE_SHOTS, SERVICES
 from scribewire_local.ports import HOST, free_port
 from scribewire_local.service import Service
+from support.gateway import encryption_keys
 from support.waiting import until
 
 KEY = "sw-operator-key-of-the-fault-runs"
@@ -149,6 +150,7 @@ class Fleet:
             "DATABASE_URL": dsn,
             "SCRIBEWIRE_BLOBS": (folder / "blobs").as_uri(),
             "SCRIBEWIRE_OPERATOR_KEY_FILE": str(key_file),
+            "SCRIBEWIRE_ENCRYPTION_KEYS_FILE": str(encryption_keys(folder)),
             "SCRIBEWIRE_WEBHOOK_ALLOW_PRIVATE": "1",
             "SCRIBEWIRE_REUSE": "false",  # who sends the same bytes again means to have the work done again
             **(env or {}),

@@ -5,6 +5,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from common.crypt import generate
+
 
 @dataclass(frozen=True)
 class Home:
@@ -43,6 +45,11 @@ class Home:
         return self.folder / "operator.key"
 
     @property
+    def encryption_keys(self) -> Path:
+        """File, mode 0600, with the keys of what PostgreSQL keeps encrypted."""
+        return self.folder / "encryption.keys"
+
+    @property
     def state_file(self) -> Path:
         """What runs, as the supervisor last wrote it."""
         return self.folder / "state.json"
@@ -57,13 +64,15 @@ class Home:
         return self.logs / f"{name}.log"
 
     def make(self) -> None:
-        """Make the folder, its parts for the owner's eyes only, and the operator key; what exists stays as it is."""
+        """Make the folder, its parts for the owner's eyes only, and the keys; what exists stays as it is."""
         if not self.folder.exists():
             # As root, PostgreSQL runs as another user, who must be able to pass through.
             self.folder.mkdir(parents=True, mode=0o711 if os.geteuid() == 0 else 0o700)
         for part in (self.kafka, self.blobs, self.logs):
             part.mkdir(mode=0o700, exist_ok=True)
         make_key(self.key_file)
+        if not self.encryption_keys.exists():
+            generate(self.encryption_keys)
 
 
 def make_key(path: Path) -> None:

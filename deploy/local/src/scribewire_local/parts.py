@@ -105,6 +105,7 @@ def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, d
         "DATABASE_URL": dsn,
         "SCRIBEWIRE_BLOBS": settings.blobs or home.blobs.as_uri(),
         "SCRIBEWIRE_OPERATOR_KEY_FILE": str(settings.operator_key_file or home.key_file),
+        "SCRIBEWIRE_ENCRYPTION_KEYS_FILE": str(settings.encryption_keys_file or home.encryption_keys),
     }
 
 

@@ -45,6 +45,9 @@ class LocalSettings(BaseSettings):
     )
     blobs: str | None = Field(default=None, description="Blob store; unset, a folder in the home.")
     operator_key_file: Path | None = Field(default=None, description="The operator key; unset, one in the home.")
+    encryption_keys_file: Path | None = Field(
+        default=None, description="Fernet keys for what PostgreSQL keeps encrypted; unset, a file in the home."
+    )
     replicas: str = Field(default="", description="How many of a service to run, as in `transcriber=2,transcoder=2`.")
 
     @field_validator("home", mode="after")

@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
         case ["rotate"]:
             from common.db.rotate import rotate  # noqa: PLC0415 - only this command needs a database
 
-            settings = CryptSettings()  # type: ignore[call-arg]
+            settings = CryptSettings()
             try:
                 counted = asyncio.run(rotate(settings.database_url, Crypt.of_file(settings.encryption_keys_file)))
             except ValueError as error:

@@ -30,9 +30,10 @@ from gateway.batches.room import BatchesRoom
 from gateway.batches.sources import Sources
 from gateway.broker import Broker
 from gateway.database import Database
-from gateway.door import OperatorDoor
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
+from gateway.identity.opened import open_door
+from gateway.identity.room import Identity
 from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
@@ -66,7 +67,6 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
     str
         The address it serves at.
     """
-    door = OperatorDoor(settings.operator_key_file)
     crypt = Crypt.of_file(settings.encryption_keys_file)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
@@ -74,6 +74,19 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         pool = await opened.enter_async_context(open_pool(settings))
         database = Database(pool, seconds=settings.store_seconds)
         store = Store(database)
+        identity = Identity(database=database, crypt=crypt, settings=settings)
+        opened.push_async_callback(identity.close)
+        entrance = await opened.enter_async_context(
+            open_door(
+                settings,
+                database=database,
+                crypt=crypt,
+                audit=identity.audit,
+                sessions=identity.sessions,
+                accounts=identity.accounts,
+            )
+        )
+        identity.sessions.when_ended(entrance.seen.forget)
         producer = Producer(settings.kafka, service="gateway")
         await producer.start()
         opened.push_async_callback(producer.stop)
@@ -132,10 +145,13 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
                 "alive": health.alive,
                 "ready": health.ready,
                 "metrics": health.metrics,
+                **identity.handlers(entrance.tokens),
+                **entrance.handlers,
             },
-            door,
+            entrance.door,
         )
         await _in_background(opened, live.run())
+        await _in_background(opened, identity.keep_tidy())
         await _in_background(opened, batches.run())
         # An upload that was held has no row either until a batch takes it.
         orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))

@@ -13,7 +13,7 @@ from gateway.encoding import refuse_encoded
 from gateway.expect import go_on, put_off
 from gateway.headers import secure
 from gateway.measure import measure
-from gateway.principal import PRINCIPAL
+from gateway.principal import PRINCIPAL, Principal
 from gateway.problems import FORBIDDEN, INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
 from gateway.routes import ROUTES
 from gateway.routing import BODY, QUERY, Route
@@ -59,12 +59,19 @@ def _guard(door: Door) -> Middleware:
         entry = route.door if route is not None else "key"
         if entry == "key" or (entry == "loopback" and not _from_here(request)):
             principal = await door.enter(request)
-            if route is not None and route.scope is not None and route.scope not in principal.scopes:
-                raise Problem(FORBIDDEN, f"This needs the scope '{route.scope}'.", scope=route.scope)
+            if route is not None:
+                _allow(route, principal)
             request[PRINCIPAL] = principal
         return await handler(request)
 
     return guard
+
+
+def _allow(route: Route, principal: Principal) -> None:
+    if route.scope is not None and route.scope not in principal.scopes:
+        raise Problem(FORBIDDEN, f"This needs the scope '{route.scope}'.", scope=route.scope)
+    if principal.via == "stream" and route.scope != "stream":
+        raise Problem(FORBIDDEN, "A stream token opens event streams and nothing else.")
 
 
 def _from_here(request: web.Request) -> bool:

@@ -24,7 +24,7 @@ class Callers:
         """The nearest address that is no proxy of ours, as written by `ipaddress`."""
         hops = [hop for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]
         address = _read(request.remote or "")
-        # The right end was written by the proxy next to us; what stands left of a stranger, that stranger may have made up.
+        # The right end was written by the proxy next to us; left of a stranger everything may be made up.
         while hops and address is not None and any(address in network for network in self._trusted):
             before = _read(hops.pop())
             if before is None:

@@ -53,20 +53,34 @@ class OperatorDoor:
 
         The key comes as ``Authorization: Bearer KEY`` or ``Token KEY``, or as ``x-api-key: KEY``.
         """
+        if (principal := self.knows(digest_of(presented(request)))) is not None:
+            return principal
+        raise unauthorized()
+
+    def knows(self, digest: bytes) -> Principal | None:
+        """The operator, where this is the digest of the operator's key."""
         # Digests are compared, so that the time taken says nothing of the key, not even its length.
-        # A header need not be UTF-8: what is not comes as surrogates, which only this way become bytes again.
-        presented = _presented(request).encode(errors="surrogateescape")
-        if hmac.compare_digest(sha256(presented).digest(), self._digest):
-            return _OPERATOR
-        raise Problem(
-            UNAUTHORIZED,
-            "Send the key as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
-            headers={"WWW-Authenticate": 'Bearer realm="scribewire"'},
-        )
+        return _OPERATOR if hmac.compare_digest(digest, self._digest) else None
 
 
-def _presented(request: web.Request) -> str:
+def presented(request: web.Request) -> str:
+    """The key or token that a request shows in a header; empty where it shows none."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() in {"bearer", "token"}:
         return value.strip()
     return request.headers.get("x-api-key", "")
+
+
+def digest_of(shown: str) -> bytes:
+    """SHA-256 of what a request shows."""
+    # A header need not be UTF-8: what is not comes as surrogates, which only this way become bytes again.
+    return sha256(shown.encode(errors="surrogateescape")).digest()
+
+
+def unauthorized(*, shown: bool = False) -> Problem:
+    """The same answer to everybody who does not come in; ``shown`` says that something was shown."""
+    return Problem(
+        UNAUTHORIZED,
+        "Send a valid key or token as 'Authorization: Bearer KEY' or 'x-api-key: KEY'.",
+        headers={"WWW-Authenticate": 'Bearer realm="scribewire"' + (', error="invalid_token"' if shown else "")},
+    )

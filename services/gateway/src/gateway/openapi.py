@@ -24,13 +24,14 @@ _TITLES = {
     408: "The upload fell silent.",
     405: "This method is not offered here.",
     409: "Not in this state.",
-    410: "It has expired.",
+    410: "It has expired, or is not offered any more.",
     412: "This version of the protocol is not spoken here.",
     413: "Too large.",
     415: "The body is compressed, or of a type that is not read here.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     423: "Another request is at it.",
     460: "The checksum is of other bytes.",
+    429: "Too many attempts; try again after `Retry-After` seconds.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -158,7 +159,7 @@ def _problem(status: int) -> dict[str, Any]:
         "description": _TITLES[status],
         "content": {"application/problem+json": _schema(ProblemDocument)},
     }
-    if status == 503:
+    if status in {429, 503}:
         described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return described
 

@@ -1,19 +1,31 @@
 """Who sent a request, and what they may do."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 from uuid import UUID
 
 from aiohttp import web
 
-Scope = Literal["jobs:read", "jobs:write", "webhooks", "keys", "account", "admin"]
+Scope = Literal["jobs:read", "jobs:write", "webhooks", "keys", "account", "admin", "stream"]
 """What a key may be allowed to do: read jobs and results; make, cancel and delete jobs; manage webhooks, keys, the
-account; see and change what belongs to others."""
+account; see and change what belongs to others. ``stream`` is to follow jobs live, and is in ``jobs:read``."""
 
 SCOPES: frozenset[Scope] = frozenset(get_args(Scope))
 
 Via = Literal["operator", "key", "session", "oidc", "stream"]
 """How somebody came in: the operator's key, an API key, a login of ours or of another issuer, a stream token."""
+
+ADMIN_ONLY: frozenset[Scope] = frozenset({"admin"})
+"""What only an admin may be allowed to do."""
+
+
+def allowed(role: str, scopes: Iterable[str]) -> frozenset[Scope]:
+    """Those of the scopes that the role may have, and what they imply."""
+    most = SCOPES if role == "admin" else SCOPES - ADMIN_ONLY
+    found = frozenset(scope for scope in most if scope in set(scopes))
+    return found | {"stream"} if "jobs:read" in found else found
+
 
 OPERATOR = "operator"
 """Owner of everything made with the operator's key."""

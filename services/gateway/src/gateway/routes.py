@@ -2,6 +2,8 @@
 
 from common.options import JobOptions
 from gateway.batches.table import ROUTES as BATCHES
+from gateway.identity import keys_table
+from gateway.identity import table as identity
 from gateway.models import (
     Deletion,
     Health,
@@ -64,7 +66,7 @@ _HERE: tuple[Route, ...] = (
         operation="watch_job",
         method="GET",
         path="/v1/jobs/{id}/events",
-        scope="jobs:read",
+        scope="stream",
         summary="Follow a job live",
         description=(
             "Server-sent events. The `data` of each is the whole job; `event` is `progress`, or `completed`, `failed`, "
@@ -181,6 +183,8 @@ _HERE: tuple[Route, ...] = (
         answers={200: Answer("Prometheus text.", media=("text/plain",))},
         door="loopback",
     ),
+    *keys_table.ROUTES,
+    *identity.ROUTES,
 )
 
 ROUTES = (*_HERE, *UPLOADS, *BATCHES)

@@ -1,10 +1,13 @@
 """Settings of the gateway."""
 
+from ipaddress import ip_network
 from pathlib import Path
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
 
 from common.settings import CommonSettings
+
+SHORTEST_SECRET = 16
 
 
 class GatewaySettings(CommonSettings):
@@ -20,6 +23,33 @@ class GatewaySettings(CommonSettings):
     operator_key_file: Path = Field(description="File with the operator's key; the gateway does not start without it.")
     encryption_keys_file: Path = Field(
         description="File with Fernet keys, one a line, newest first, for what PostgreSQL keeps encrypted."
+    )
+    public_url: str | None = Field(
+        default=None, description="Where people find the gateway, for links in mails; by default the address here."
+    )
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks of proxies, comma-separated, whose X-Forwarded-For is believed, such as 10.0.0.0/8.",
+    )
+    session_hours: float = Field(default=24.0, gt=0, description="Hours a login lasts after its last activity.")
+    refresh_grace_seconds: float = Field(
+        default=10.0, ge=0, description="Seconds in which a refresh token just used gets the same answer again."
+    )
+    reset_minutes: int = Field(default=60, ge=1, description="Minutes the token of a password mail is good.")
+    password_checks: int = Field(default=4, ge=1, description="Passwords worked on at once, 19 MiB each.")
+    password_salt: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("PASSWORD_SALT", "SCRIBEWIRE_PASSWORD_SALT"),
+        description="Salt of imported SHA-256 password hashes; needed only for those.",
+    )
+    smtp_server: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("SMTP_SERVER", "SCRIBEWIRE_SMTP_SERVER"),
+        description="Mail server; the notifier sends through it, and without one no mail is sent.",
+    )
+    confirm_email: bool | None = Field(
+        default=None,
+        description="Make an account only once a mail to its address was answered; by default wherever mail is sent.",
     )
     max_file_size_mb: int = Field(
         default=500,
@@ -68,6 +98,96 @@ class GatewaySettings(CommonSettings):
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
     )
+    key_pepper: SecretStr | None = Field(
+        default=None,
+        description="Secret beside the database under which API keys are hashed; 16 characters or more.",
+    )
+    legacy_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=AliasChoices("API_KEY", "SCRIBEWIRE_LEGACY_API_KEY"),
+        description="One key, 16 characters or more, that opens jobs and webhooks of an owner named `legacy`.",
+    )
+    oidc_issuer: str | None = Field(
+        default=None, description="`iss` of another issuer's tokens, letter by letter; an https address."
+    )
+    oidc_audience: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("SCRIBEWIRE_OIDC_AUDIENCE", "AUTH0_AUDIENCE"),
+        description="`aud` that its tokens must have; needed with an issuer.",
+    )
+    auth0_domain: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AUTH0_DOMAIN", "SCRIBEWIRE_AUTH0_DOMAIN"),
+        description="Auth0's domain, such as `example.eu.auth0.com`; short for the issuer `https://DOMAIN/`.",
+    )
+    auth0_request_timeout: float = Field(
+        default=10.0,
+        gt=0,
+        validation_alias=AliasChoices("AUTH0_REQUEST_TIMEOUT", "SCRIBEWIRE_OIDC_SECONDS"),
+        description="Longest wait for an answer of the issuer, in seconds.",
+    )
+
+    @field_validator("key_pepper", "legacy_api_key", "oidc_issuer", "oidc_audience", "auth0_domain", mode="before")
+    @classmethod
+    def _nothing_is_none(cls, value: object) -> object:
+        # Compose files pass on variables that are not set as empty ones.
+        return None if value == "" else value
+
+    @field_validator("key_pepper", "legacy_api_key")
+    @classmethod
+    def _is_a_secret(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < SHORTEST_SECRET:
+            msg = f"must have at least {SHORTEST_SECRET} characters"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _issuer_has_audience(self) -> "GatewaySettings":
+        if self.issuer is not None and self.oidc_audience is None:
+            msg = "AUTH0_AUDIENCE or SCRIBEWIRE_OIDC_AUDIENCE is needed: without it tokens made for others would do"
+            raise ValueError(msg)
+        return self
+
+    @field_validator("smtp_server", "public_url", mode="after")
+    @classmethod
+    def _empty_is_unset(cls, text: str | None) -> str | None:
+        return text or None
+
+    @field_validator("trusted_proxies", mode="after")
+    @classmethod
+    def _networks(cls, text: str) -> str:
+        for network in filter(None, map(str.strip, text.split(","))):
+            ip_network(network)
+        return text
+
+    @model_validator(mode="after")
+    def _mail_for_confirming(self) -> "GatewaySettings":
+        if self.confirm_email and self.smtp_server is None:
+            msg = "SCRIBEWIRE_CONFIRM_EMAIL needs SMTP_SERVER"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def issuer(self) -> str | None:
+        """The issuer whose tokens are taken beside our own."""
+        if self.oidc_issuer is None and self.auth0_domain is not None:
+            return f"https://{self.auth0_domain}/"
+        return self.oidc_issuer
+
+    @property
+    def trusted_networks(self) -> list[str]:
+        """The networks of proxies that are believed."""
+        return [network.strip() for network in self.trusted_proxies.split(",") if network.strip()]
+
+    @property
+    def base_url(self) -> str:
+        """What links in mails begin with."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+    @property
+    def confirms_email(self) -> bool:
+        """Whether an account waits for the answer to a mail."""
+        return self.smtp_server is not None if self.confirm_email is None else self.confirm_email
 
     @property
     def max_file_size(self) -> int:

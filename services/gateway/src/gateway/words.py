@@ -10,6 +10,7 @@ _WORDS: Mapping[str, str] = MappingProxyType(
     {
         "missing": "is missing",
         "literal_error": "must be {expected}",
+        "value_error": "{error}",
         "bool_parsing": "must be true or false",
         "bool_type": "must be true or false",
         "int_parsing": "must be a whole number",

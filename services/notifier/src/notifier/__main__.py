@@ -1,21 +1,26 @@
-"""Joins the notifier: settings, database, the handler on the bus, and the courier beside it."""
+"""Joins the notifier: settings, database, the handler on the bus, and courier and postman beside it."""
 
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import aiohttp
+import asyncpg
 
 from common.bus import BatchStage
+from common.crypt import Crypt
 from common.db.pool import open_pool
 from common.events import JobCancelled, JobCompleted, JobFailed
 from common.guard import guarded_connector
-from common.service import Service, serve
+from common.service import Background, Service, serve
 from notifier.courier import Courier
 from notifier.handler import Notify
+from notifier.mail_store import MailStore
 from notifier.post import HttpSender
+from notifier.postman import Postman
 from notifier.secret import callback_secret
 from notifier.settings import NotifierSettings
+from notifier.smtp import SmtpSender
 from notifier.store import Store
 
 
@@ -40,7 +45,34 @@ async def build() -> AsyncIterator[Service]:
         stage = BatchStage(
             events=(JobCompleted, JobFailed, JobCancelled), handler=Notify(register=store, wake=courier.wake)
         )
-        yield Service(name="notifier", settings=settings, stages=[stage], background=[courier])
+        yield Service(
+            name="notifier", settings=settings, stages=[stage], background=[courier, *_postman(settings, pool)]
+        )
+
+
+def _postman(settings: NotifierSettings, pool: asyncpg.Pool) -> list[Background]:
+    """Who sends mail; nobody where no server is set."""
+    if settings.smtp_server is None or settings.encryption_keys_file is None:
+        return []
+    password = settings.smtp_pass
+    sender = SmtpSender(
+        server=settings.smtp_server,
+        port=settings.smtp_port,
+        user=settings.smtp_user,
+        password=password.get_secret_value() if password is not None else None,
+        sender=settings.sender,
+        security=settings.security,
+        seconds=settings.smtp_seconds,
+    )
+    postman = Postman(
+        queue=MailStore(pool, Crypt.of_file(settings.encryption_keys_file)),
+        sender=sender,
+        # An attempt is about eight answers: greeting, EHLO twice, STARTTLS, AUTH, MAIL, RCPT, DATA, its end.
+        claim_seconds=settings.smtp_seconds * 10,
+        poll_seconds=settings.webhook_poll_seconds,
+        scale=settings.webhook_time_scale,
+    )
+    return [postman]
 
 
 if __name__ == "__main__":

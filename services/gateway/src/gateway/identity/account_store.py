@@ -1,0 +1,265 @@
+"""Rows of accounts, and what their people agreed to."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import asyncpg
+
+from common.crypt import Crypt
+from gateway.database import Database
+from gateway.identity import rules
+from gateway.identity.account import AccountRow, Person
+
+CONSENTS = ("gdpr_consent", "data_retention_agreed", "marketing_consent")
+
+_ROW = "a.id, a.email, a.username, a.role, a.plan, a.is_active"
+
+ACTIVE = f"SELECT {_ROW} FROM accounts AS a WHERE a.id = $1 AND a.is_active"  # noqa: S608 - a constant
+
+# One statement for the known and the unknown, so that it takes as long for both.
+BY_LOGIN = f"""
+SELECT a.*, EXISTS (SELECT FROM accounts WHERE password_hash LIKE '$2%') AS bcrypt_left,
+       EXISTS (SELECT FROM sessions WHERE account_id = a.id AND ip = $2
+                  AND created_at > now() - interval '30 days') AS at_home
+  FROM (SELECT) AS always
+  LEFT JOIN LATERAL (
+       SELECT {_ROW}, a.password_hash FROM accounts AS a
+        WHERE a.email_key = $1 OR a.username_key = $1
+        ORDER BY a.email_key = $1 DESC NULLS LAST LIMIT 1) AS a ON true"""  # noqa: S608
+
+BY_EMAIL = f"SELECT {_ROW} FROM accounts AS a WHERE a.email_key = $1"  # noqa: S608
+
+_PERSON = f"""
+SELECT {_ROW}, a.first_name, a.last_name, a.company, a.confirmed_at, a.created_at, a.updated_at, a.last_login,
+       a.password_hash IS NOT NULL AS has_password,
+       (SELECT jsonb_object_agg(kind, given)
+          FROM (SELECT DISTINCT ON (kind) kind, given FROM consents WHERE account_id = a.id
+                 ORDER BY kind, at DESC, id) AS newest) AS consents
+  FROM accounts AS a"""  # noqa: S608
+
+PERSON = _PERSON + " WHERE a.id = $1"
+
+PEOPLE = (
+    _PERSON
+    + """
+ WHERE ($1::text IS NULL OR a.email_key = $1 OR a.username_key = $1)
+   AND ($2::text IS NULL OR a.role = $2)
+   AND ($3::boolean IS NULL OR a.is_active = $3)
+   AND ($4::timestamptz IS NULL OR (a.created_at, a.id) < ($4, $5))
+ ORDER BY a.created_at DESC, a.id DESC
+ LIMIT $6"""
+)
+
+ADD = """
+INSERT INTO accounts (id, email, email_key, username, username_key, password_hash, first_name, last_name, company,
+                      role, plan, confirmed_at, created_at, updated_at, password_changed_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, CASE WHEN $12::boolean THEN now() END, now(), now(), now())"""
+
+ADD_CONSENT = "INSERT INTO consents (id, account_id, kind, given, at, ip) VALUES ($1, $2, $3, $4, now(), $5)"
+
+IS_TAKEN = """
+SELECT EXISTS (SELECT FROM accounts WHERE email_key = $1) AS email,
+       EXISTS (SELECT FROM accounts WHERE username_key = $2) AS username"""
+
+PASSWORD_OF = "SELECT password_hash FROM accounts WHERE id = $1"  # noqa: S105 - a statement, no password
+
+SET_PASSWORD = """
+UPDATE accounts SET password_hash = $2, password_changed_at = now(), updated_at = now() WHERE id = $1"""  # noqa: S105
+
+BETTER_HASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
+
+CONFIRM = "UPDATE accounts SET confirmed_at = coalesce(confirmed_at, now()) WHERE id = $1"
+
+LOGGED_IN = "UPDATE accounts SET last_login = now() WHERE id = $1"
+
+_CHANGEABLE = frozenset(
+    {"email", "email_key", "username", "username_key", "first_name", "last_name", "company", "role", "plan"}
+    | {"is_active", "confirmed_at"}
+)
+_ENCRYPTED = frozenset({"first_name", "last_name", "company"})
+
+
+class Taken(Exception):  # noqa: N818 - named for the state
+    """Another account has this; ``field`` is ``email`` or ``username``."""
+
+    def __init__(self, field: str) -> None:
+        super().__init__(field)
+        self.field = field
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a login is judged by; ``account`` and ``password_hash`` are None where there is no such account."""
+
+    account: AccountRow | None
+    password_hash: str | None
+    bcrypt_left: bool
+    at_home: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewAccount:
+    """An account to be; names are plain text."""
+
+    email: str | None
+    username: str | None = None
+    password_hash: str | None
+    first_name: str | None = None
+    last_name: str | None = None
+    company: str | None = None
+    role: str = "user"
+    plan: str = "free"
+    confirmed: bool = False
+    consents: Mapping[str, bool]
+
+
+class AccountStore:
+    """Accounts in PostgreSQL."""
+
+    def __init__(self, database: Database, crypt: Crypt) -> None:
+        self._database = database
+        self._crypt = crypt
+
+    async def active(self, account: UUID) -> AccountRow | None:
+        """The account, unless there is none or it is switched off."""
+        async with self._database.connection() as connection:
+            return _row(await connection.fetchrow(ACTIVE, account))
+
+    async def by_login(self, login: str, address: str) -> Found:
+        """The account with this e-mail address or user name, active or not."""
+        async with self._database.connection() as connection:
+            found = await connection.fetchrow(BY_LOGIN, rules.key(login), address)
+        return Found(_row(found), found["password_hash"], found["bcrypt_left"], found["at_home"])
+
+    async def by_email(self, email: str) -> AccountRow | None:
+        """The account with this address, active or not."""
+        async with self._database.connection() as connection:
+            return _row(await connection.fetchrow(BY_EMAIL, rules.key(email)))
+
+    async def person(self, account: UUID) -> Person | None:
+        """The account with what its person said of themselves."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(PERSON, account)
+        return None if row is None else self._person(row)
+
+    async def people(
+        self,
+        *,
+        login: str | None,
+        role: str | None,
+        is_active: bool | None,
+        before: tuple[Any, UUID] | None,
+        limit: int,
+    ) -> Sequence[Person]:
+        """Accounts, newest first."""
+        at, account = before or (None, None)
+        key = rules.key(login) if login is not None else None
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(PEOPLE, key, role, is_active, at, account, limit)
+        return [self._person(row) for row in rows]
+
+    async def taken(self, email: str | None, username: str | None) -> str | None:
+        """Which of the two somebody has: ``username`` before ``email``; None when both are free."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(IS_TAKEN, _key(email), _key(username))
+        return "username" if row["username"] else "email" if row["email"] else None
+
+    async def add(self, new: NewAccount, *, address: str | None = None) -> AccountRow:
+        """Make an account; raises `Taken`."""
+        account = uuid4()
+        try:
+            async with self._database.connection() as connection, connection.transaction():
+                await connection.execute(
+                    ADD,
+                    *(account, new.email, _key(new.email), new.username, _key(new.username), new.password_hash),
+                    *(self._sealed(new.first_name), self._sealed(new.last_name), self._sealed(new.company)),
+                    *(new.role, new.plan, new.confirmed),
+                )
+                for kind, given in new.consents.items():
+                    await connection.execute(ADD_CONSENT, uuid4(), account, kind, given, address)
+                row = _row(await connection.fetchrow(ACTIVE, account))
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(error) from None
+        assert row is not None  # noqa: S101 - it was made in this transaction
+        return row
+
+    async def change(self, account: UUID, **columns: Any) -> bool:
+        """Set columns, of which names are plain text; False when there is no such account; raises `Taken`."""
+        if unknown := columns.keys() - _CHANGEABLE:
+            msg = f"not columns to change: {unknown}"
+            raise ValueError(msg)
+        values = {name: self._sealed(v) if name in _ENCRYPTED else v for name, v in columns.items()}
+        values |= {f"{name}_key": _key(values[name]) for name in ("email", "username") if name in values}
+        named = "".join(f"{name} = ${place}, " for place, name in enumerate(values, start=2))
+        # The names are those of _CHANGEABLE.
+        statement = f"UPDATE accounts SET {named}updated_at = now() WHERE id = $1 RETURNING id"  # noqa: S608
+        try:
+            async with self._database.connection() as connection:
+                return await connection.fetchval(statement, account, *values.values()) is not None
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(error) from None
+
+    async def consent(self, account: UUID, kind: str, *, given: bool, address: str | None) -> None:
+        """Add a word on a consent to the record."""
+        async with self._database.connection() as connection:
+            await connection.execute(ADD_CONSENT, uuid4(), account, kind, given, address)
+
+    async def password_of(self, account: UUID) -> str | None:
+        """The hash, or None."""
+        async with self._database.connection() as connection:
+            found: str | None = await connection.fetchval(PASSWORD_OF, account)
+            return found
+
+    async def set_password(self, account: UUID, password_hash: str) -> None:
+        """Replace the password."""
+        async with self._database.connection() as connection:
+            await connection.execute(SET_PASSWORD, account, password_hash)
+
+    async def better_hash(self, account: UUID, old: str, new: str) -> None:
+        """Keep the same password in a better form, unless it was changed meanwhile."""
+        async with self._database.connection() as connection:
+            await connection.execute(BETTER_HASH, account, old, new)
+
+    async def confirm(self, account: UUID) -> None:
+        """Note that the e-mail address was shown to be theirs."""
+        async with self._database.connection() as connection:
+            await connection.execute(CONFIRM, account)
+
+    async def logged_in(self, account: UUID) -> None:
+        """Note the time of a login."""
+        async with self._database.connection() as connection:
+            await connection.execute(LOGGED_IN, account)
+
+    def _sealed(self, text: str | None) -> str | None:
+        return None if text is None else self._crypt.encrypt(text)
+
+    def _plain(self, token: str | None) -> str | None:
+        return None if token is None else self._crypt.decrypt(token)
+
+    def _person(self, row: Any) -> Person:
+        account = _row(row)
+        assert account is not None  # noqa: S101 - the row has an id
+        return Person(
+            account=account,
+            first_name=self._plain(row["first_name"]),
+            last_name=self._plain(row["last_name"]),
+            company=self._plain(row["company"]),
+            **{name: row[name] for name in ("confirmed_at", "created_at", "updated_at", "last_login", "has_password")},
+            consents=dict.fromkeys(CONSENTS, False) | (row["consents"] or {}),
+        )
+
+
+def _key(text: str | None) -> str | None:
+    return None if text is None else rules.key(text)
+
+
+def _row(row: Any | None) -> AccountRow | None:
+    if row is None or row["id"] is None:
+        return None
+    return AccountRow(**{name: row[name] for name in ("id", "email", "username", "role", "plan", "is_active")})
+
+
+def _taken(error: asyncpg.UniqueViolationError) -> Taken:
+    return Taken("username" if "username" in str(error.constraint_name) else "email")

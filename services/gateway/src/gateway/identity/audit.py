@@ -1,0 +1,75 @@
+"""The audit log: who did what, when, from where. Lines are added and read, never changed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from aiohttp import web
+
+from common.db.storable import storable
+from gateway.callers import Callers
+from gateway.database import Database
+from gateway.principal import PRINCIPAL
+
+ADD = """
+INSERT INTO audit_log (id, at, actor, action, ip, user_agent, details) VALUES ($1, now(), $2, $3, $4, $5, $6)"""
+
+FIND = """
+SELECT id, at, actor, action, ip, user_agent, details
+  FROM audit_log
+ WHERE ($1::text IS NULL OR actor = $1)
+   AND ($2::text IS NULL OR action = $2 OR starts_with(action, $2 || '.'))
+   AND ($3::timestamptz IS NULL OR at >= $3)
+   AND ($4::timestamptz IS NULL OR at < $4)
+   AND ($5::timestamptz IS NULL OR (at, id) < ($5, $6))
+ ORDER BY at DESC, id DESC
+ LIMIT $7"""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the log."""
+
+    id: UUID
+    at: datetime
+    actor: str | None
+    action: str
+    ip: str | None
+    user_agent: str | None
+    details: dict[str, Any]
+
+
+class AuditLog:
+    """The log in PostgreSQL; it is a `gateway.identity.ports.Audit`."""
+
+    def __init__(self, database: Database, callers: Callers) -> None:
+        self._database = database
+        self._callers = callers
+
+    async def __call__(self, request: web.Request, action: str, *, actor: str | None = None, **details: Any) -> None:
+        """Write one line; the door's principal is the actor where none is named."""
+        if actor is None and (principal := request.get(PRINCIPAL)) is not None:
+            actor = principal.owner
+        known = {name: storable(value) if isinstance(value, str) else value for name, value in details.items()}
+        async with self._database.connection() as connection:
+            await connection.execute(
+                ADD, uuid4(), actor, action, self._callers.address(request), self._callers.agent(request), known
+            )
+
+    async def find(
+        self,
+        *,
+        actor: str | None,
+        action: str | None,
+        since: datetime | None,
+        until: datetime | None,
+        before: tuple[datetime, UUID] | None,
+        limit: int,
+    ) -> Sequence[Line]:
+        """Lines, newest first; ``action`` is a whole one, or the part before a dot of several."""
+        at, line = before or (None, None)
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(FIND, storable(actor), storable(action), since, until, at, line, limit)
+        return [Line(**dict(row)) for row in rows]

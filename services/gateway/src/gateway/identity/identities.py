@@ -1,0 +1,40 @@
+"""Who of another issuer is which account of ours."""
+
+from uuid import UUID, uuid4
+
+from gateway.database import Database
+
+FIND = "SELECT account_id FROM oidc_identities WHERE issuer = $1 AND subject = $2"
+
+ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 1))"
+
+ADD_ACCOUNT = "INSERT INTO accounts (id, created_at, updated_at) VALUES ($1, now(), now())"
+
+ADD = "INSERT INTO oidc_identities (issuer, subject, account_id) VALUES ($1, $2, $3)"
+
+
+class Identities:
+    """Identities at other issuers; raises `StoreUnavailable`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def account(self, issuer: str, subject: str) -> UUID:
+        """The account of an identity, made when it is seen for the first time.
+
+        It is a new account in any case: none is given to whoever has its e-mail address at an issuer, for what an
+        issuer says of an address need not be true.
+        """
+        async with self._database.connection() as connection:
+            known: UUID | None = await connection.fetchval(FIND, issuer, subject)
+            if known is not None:
+                return known
+            async with connection.transaction():
+                await connection.execute(ONE_AT_A_TIME, issuer, subject)
+                known = await connection.fetchval(FIND, issuer, subject)
+                if known is not None:
+                    return known
+                account = uuid4()
+                await connection.execute(ADD_ACCOUNT, account)
+                await connection.execute(ADD, issuer, subject, account)
+                return account
