@@ -28,10 +28,11 @@ HOLD = _BATCH + " WHERE id = $1 FOR UPDATE"
 HOLD_OF_OWNER = _BATCH + " WHERE owner = $1 AND id = $2 AND status NOT IN ('deleting', 'deleted') FOR UPDATE"
 
 ADD_ITEMS = """
-INSERT INTO batch_items (batch_id, owner, line, state, reference, kind, source, shown, options, error_field,
-                         error_message)
-SELECT $1, $2, line, CASE WHEN message IS NULL THEN 'waiting' ELSE 'bad' END, reference, kind, source, shown,
-       options::jsonb, field, message
+INSERT INTO batch_items (batch_id, owner, line, state, reference, kind, address, source, shown, options,
+                         error_field, error_message)
+SELECT $1, $2, line, CASE WHEN message IS NULL THEN 'waiting' ELSE 'bad' END, reference, kind,
+       CASE kind WHEN 'url' THEN source END, CASE WHEN kind <> 'url' THEN source END, shown, options::jsonb, field,
+       message
   FROM unnest($3::integer[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[])
        AS new (line, reference, kind, source, shown, options, field, message)
 ON CONFLICT (batch_id, line) DO NOTHING"""
@@ -128,7 +129,7 @@ MY_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('scribewire.batches
 OUTSTANDING = f"SELECT count(*) FROM batch_items WHERE owner = $1 AND state IN {OUT}"  # noqa: S608 - no input
 
 NEXT_WAITING = """
-SELECT i.batch_id, i.line, i.owner, i.attempt, i.kind, i.source, i.options
+SELECT i.batch_id, i.line, i.owner, i.attempt, i.kind, coalesce(i.address, i.source) AS source, i.options
   FROM batches AS b
  CROSS JOIN LATERAL (SELECT * FROM batch_items
                       WHERE batch_id = b.id AND state = 'waiting' ORDER BY line LIMIT $2) AS i
@@ -148,7 +149,8 @@ UPDATE batch_items AS i SET claimed_at = now()
          WHERE state = 'claimed' AND claimed_at < now() - $1::interval LIMIT $2 FOR UPDATE SKIP LOCKED) AS left_behind,
        batches AS b
  WHERE i.batch_id = left_behind.batch_id AND i.line = left_behind.line AND b.id = i.batch_id AND b.status = 'running'
-RETURNING i.batch_id, i.line, i.attempt, i.kind, i.source, i.options, i.owner, i.job_id"""
+RETURNING i.batch_id, i.line, i.owner, i.attempt, i.kind, coalesce(i.address, i.source) AS source, i.options,
+          i.job_id"""
 
 GIVE_UP_CLAIMS = """
 UPDATE batch_items AS i SET state = 'cancelled', ended_at = now()

@@ -37,6 +37,7 @@ CREATE TABLE batch_items (
     job_id uuid,
     reference text,
     kind text,
+    address text,
     source text,
     shown text,
     options jsonb,
@@ -48,7 +49,8 @@ CREATE TABLE batch_items (
     error_message text,
     PRIMARY KEY (batch_id, line)
 )""",
-    "COMMENT ON COLUMN batch_items.source IS 'An address encrypted, the name of a blob, or the id of an upload.'",
+    "COMMENT ON COLUMN batch_items.address IS 'Encrypted, for there may be a secret in it.'",
+    "COMMENT ON COLUMN batch_items.source IS 'The name of a blob, or the id of an upload.'",
     "CREATE INDEX batch_items_state ON batch_items (batch_id, state, line)",
     "CREATE INDEX batch_items_out ON batch_items (owner, job_id) WHERE state IN ('claimed', 'released')",
     "CREATE INDEX batch_items_ended ON batch_items (batch_id, ended_at) WHERE ended_at IS NOT NULL",
