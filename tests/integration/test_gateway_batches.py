@@ -11,9 +11,13 @@ from uuid import UUID, uuid4
 import aiohttp
 import asyncpg
 import pytest
+from cryptography.fernet import Fernet
+from pydantic import SecretStr
 
+from common.crypt import Crypt
+from common.db.rotate import rotate
 from support.ending_stage import EndingStage, ending_stage
-from support.gateway import KEY, RunningGateway, prepare, problem, running_gateway
+from support.gateway import KEY, RunningGateway, encryption_keys, prepare, problem, running_gateway
 from support.gateway_process import gateway_process
 from support.platform import fresh_database
 from support.waiting import eventually
@@ -394,6 +398,21 @@ async def test_batches_are_listed_newest_first(gateway: RunningGateway, stage: E
     assert [batch["id"] for batch in following["batches"]] == [made[0]]
 
 
+async def test_addresses_follow_when_the_keys_rotate(
+    gateway: RunningGateway, stage: EndingStage, dsn: str, tmp_path: Path
+) -> None:
+    accepted = await send(gateway, manifest(line(1), line(2)))
+    await ended(gateway, accepted["id"])
+    [old] = (gateway.blobs.parent / "encryption.keys").read_text().split()
+    keys = [Fernet.generate_key().decode(), old]
+    counted = await rotate(SecretStr(dsn), Crypt(keys))
+    assert counted["batch_items.address"] >= 2
+    assert (await rotate(SecretStr(dsn), Crypt(keys)))["batch_items.address"] == 0
+    found = await rows(dsn, "SELECT address FROM batch_items WHERE batch_id = $1 ORDER BY line", UUID(accepted["id"]))
+    assert [Crypt(keys[:1]).decrypt(row["address"]) for row in found] == [line(1)["url"], line(2)["url"]]
+    assert await rotate(SecretStr(dsn), Crypt([old, keys[0]]))  # as it was, for the gateway that runs
+
+
 async def test_a_gateway_killed_while_it_releases_costs_no_item_and_makes_none_twice(
     kafka_bootstrap: str, postgres_server_dsn: str, tmp_path: Path
 ) -> None:
@@ -410,8 +429,6 @@ async def test_a_gateway_killed_while_it_releases_costs_no_item_and_makes_none_t
     for folder in folders:
         folder.mkdir()
         (folder / "encryption.keys").symlink_to(tmp_path / "encryption.keys")
-    from support.gateway import encryption_keys
-
     encryption_keys(tmp_path)
     async with (
         ending_stage(kafka_bootstrap, dsn) as stage,
