@@ -16,7 +16,8 @@ from common.options import JobOptions
 from gateway.batches.intake import stretches
 from gateway.batches.item import Item
 from gateway.batches.lines import Line
-from gateway.batches.reader import CsvReader, JsonReader, Maker
+from gateway.batches.maker import Maker
+from gateway.batches.reader import CsvReader, JsonReader
 from gateway.principal import SCOPES, Principal
 from gateway.problems import UNSUPPORTED, Problem
 

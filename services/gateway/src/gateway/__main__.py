@@ -5,9 +5,10 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -30,6 +31,7 @@ from gateway.batches.room import BatchesRoom
 from gateway.batches.sources import Sources
 from gateway.broker import Broker
 from gateway.database import Database
+from gateway.deferred import Deferred
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
 from gateway.identity.opened import open_door
@@ -100,7 +102,15 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
         webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
+        deferred = Deferred(
+            database,
+            backlog=settings.deferred_backlog,
+            margin=timedelta(seconds=settings.deferred_margin_seconds),
+            claim=timedelta(seconds=settings.batch_claim_seconds),
+            every=timedelta(seconds=settings.batch_poll_seconds),
+        )
         acceptance = Acceptance(
+            deferred=deferred,
             producer=producer,
             control=control,
             store=store,
@@ -121,12 +131,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             crypt=crypt,
             settings=settings,
         )
-
-        def seen(event: Event) -> None:
-            _keep_up(accepted, event)
-            batches.see(event)
-
-        live = Live(settings.kafka, seen=seen)
+        live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted), batches.see, deferred.see))
         app = application(
             {
                 **room.handlers,
@@ -153,6 +158,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         await _in_background(opened, live.run())
         await _in_background(opened, identity.keep_tidy())
         await _in_background(opened, batches.run())
+        await _in_background(opened, deferred.run(acceptance.let_go))
         # An upload that was held has no row either until a batch takes it.
         orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
         await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
@@ -184,6 +190,16 @@ async def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None
 
     opened.push_async_callback(end)
     return task
+
+
+def _told(*hearers: Callable[[Event], None]) -> Callable[[Event], None]:
+    """What tells all of them of an event."""
+
+    def tell(event: Event) -> None:
+        for hear in hearers:
+            hear(event)
+
+    return tell
 
 
 def _keep_up(accepted: Accepted, event: Event) -> None:

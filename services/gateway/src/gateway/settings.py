@@ -83,6 +83,12 @@ class GatewaySettings(CommonSettings):
     batch_claim_seconds: float = Field(
         default=30.0, gt=0, description="Seconds after which items that a gateway was about to release are another's."
     )
+    deferred_backlog: int = Field(
+        default=4, ge=1, description="Jobs at work, of anybody, below which a deferred job is let go."
+    )
+    deferred_margin_seconds: float = Field(
+        default=600.0, ge=0, description="Seconds before its deadline at which a deferred job is let go in any case."
+    )
     segment_seconds: float | None = Field(
         default=None,
         gt=1,

@@ -95,7 +95,7 @@ class Submit:
         return UploadReceived(
             job_id=job_id,
             owner=owner,
-            lane=options.priority,
+            lane=options.lane,
             source=BlobRef(name=layout.original(owner, job_id, intake.sha256), size=intake.size),
             filename=sanitise(intake.head.filename),
             content_type=printable(intake.head.content_type),

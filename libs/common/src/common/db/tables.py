@@ -64,6 +64,7 @@ jobs = Table(
     Column("address", Text, comment="Where the source was to be fetched from, without what may be secret."),
     Index("jobs_owner_created", "owner", text("created_at DESC"), text("id DESC")),
     Index("jobs_owner_sha256", "owner", "sha256"),
+    Index("jobs_open", "owner", postgresql_where=text("finished_at IS NULL")),
     Index(
         "jobs_unannounced",
         "id",
@@ -377,4 +378,15 @@ batch_items = Table(
     Index("batch_items_state", "batch_id", "state", "line"),
     Index("batch_items_out", "owner", "job_id", postgresql_where=_out),
     Index("batch_items_ended", "batch_id", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+)
+
+held_jobs = Table(
+    "held_jobs",
+    metadata,
+    Column("job_id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("event", JSONB, nullable=False, comment="The upload.received that is published when it is let go."),
+    Column("deadline", _time),
+    Column("held_at", _time, nullable=False),
+    Column("claimed_at", _time),
 )

@@ -72,7 +72,7 @@ class Acceptor:
         return UploadReceived(
             job_id=work.job,
             owner=work.owner,
-            lane=options.priority,
+            lane=options.lane,
             source=taken.source,
             filename=sanitise(taken.filename),
             content_type=taken.content_type,

@@ -6,6 +6,7 @@ Every gateway runs this. What is to be done is in the rows alone, and a step tha
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -25,6 +26,8 @@ log = structlog.get_logger(__name__)
 
 TURN = 32
 """Items of one owner that are released before it is the next owner's turn."""
+
+_AWAY = (BusUnavailable, BlobsUnavailable, StoreUnavailable)
 
 _BREATH = 0.05
 """Seconds between two looks, in which ends that come close together gather."""
@@ -78,7 +81,7 @@ class Releaser:
                     await self.look(whole=whole)
                 if whole:
                     looked = now
-            except (StoreUnavailable, BusUnavailable, BlobsUnavailable) as error:
+            except _AWAY as error:
                 log.warning("batches_wait", reason=type(error).__name__)
             except Exception:
                 log.exception("batches_interrupted")
@@ -126,7 +129,7 @@ class Releaser:
         older = timedelta(seconds=self._settings.batch_claim_seconds)
         while works := await self._store.claim_again(older_than=older, limit=TURN):
             log.info("batch_items_taken_over", items=len(works))
-            touched |= await self._release(works)
+            touched |= (await self._release(works)).touched
         return touched
 
     async def _release_all(self) -> set[UUID]:
@@ -140,17 +143,20 @@ class Releaser:
             left = []
             for owner in owners:
                 works = await self._store.claim(owner, outstanding=self._settings.batch_outstanding, turn=TURN)
-                if works:
-                    touched |= await self._release(works)
-                if len(works) == TURN:
+                turn = await self._release(works)
+                touched |= turn.touched
+                if len(works) == TURN and not turn.put_off:
                     left.append(owner)
             owners = left
         return touched
 
-    async def _release(self, works: Sequence[Work]) -> set[UUID]:
-        """Put claimed items into the log; the batches of those that were refused."""
+    async def _release(self, works: Sequence[Work]) -> "_Turn":
+        """Put claimed items into the log."""
         outcomes = await asyncio.gather(*(self._acceptor.accept(work) for work in works), return_exceptions=True)
-        done, later, refused, failures = [], [], [], []
+        done: list[Work] = []
+        later: list[Work] = []
+        refused: list[Refusal] = []
+        away: list[BaseException] = []
         for work, outcome in zip(works, outcomes, strict=True):
             if outcome is None:
                 done.append(work)
@@ -158,13 +164,24 @@ class Releaser:
                 refused.append(outcome)
             elif isinstance(outcome, PutOff):
                 later.append(work)
+            elif isinstance(outcome, _AWAY):
+                away.append(outcome)  # Stays claimed, for its event may be in the log, and is released again.
             else:
-                failures.append(outcome)  # Stays claimed, for its event may be in the log, and is released again.
+                log.error("batch_item_broke", batch_id=str(work.batch), line=work.line, exc_info=outcome)
+                refused.append(Refusal(work, None, "internal", "It could not be taken, which is our fault; try again."))
         for note, items in ((self._store.released, done), (self._store.put_back, later)):
             if items:
                 await note(items)
         if refused:
             await self._store.refused(refused)
-        if failures:
-            raise failures[0]
-        return {refusal.work.batch for refusal in refused}
+        if away:
+            raise away[0]
+        return _Turn({refusal.work.batch for refusal in refused}, put_off=bool(later))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """The batches of items that were refused, and whether some may not be released now."""
+
+    touched: set[UUID]
+    put_off: bool

@@ -40,7 +40,7 @@ class Sources:
         return UploadReceived(
             job_id=job,
             owner=owner,
-            lane=options.priority,
+            lane=options.lane,
             source=BlobRef(name=source),
             filename=sanitise(drop.filename),
             sha256=digest,

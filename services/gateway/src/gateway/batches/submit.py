@@ -17,10 +17,11 @@ from gateway.answers import json_answer
 from gateway.batches.erase import Eraser
 from gateway.batches.intake import KEPT_AT_ONCE, Intake, stretches
 from gateway.batches.item import BadLine, Item
+from gateway.batches.maker import Maker
 from gateway.batches.models import BatchAccepted, BatchPrefix
 from gateway.batches.names import blob_prefix
 from gateway.batches.ports import Crypt
-from gateway.batches.reader import CsvReader, JsonReader, Maker, Reader
+from gateway.batches.reader import CsvReader, JsonReader, Reader
 from gateway.batches.store import BatchRow, BatchStore, Gone, OtherBody
 from gateway.batches.views import status_of
 from gateway.claims import idempotency_key

@@ -1,4 +1,4 @@
-"""Batches and their items."""
+"""Batches and their items, and jobs that are held back."""
 
 from alembic import op
 
@@ -53,6 +53,17 @@ CREATE TABLE batch_items (
     "COMMENT ON COLUMN batch_items.source IS 'The name of a blob, or the id of an upload.'",
     "CREATE INDEX batch_items_state ON batch_items (batch_id, state, line)",
     "CREATE INDEX batch_items_out ON batch_items (owner, job_id) WHERE state IN ('claimed', 'released')",
+    """
+CREATE TABLE held_jobs (
+    job_id uuid PRIMARY KEY,
+    owner text NOT NULL,
+    event jsonb NOT NULL,
+    deadline timestamptz,
+    held_at timestamptz NOT NULL,
+    claimed_at timestamptz
+)""",
+    "COMMENT ON COLUMN held_jobs.event IS 'The upload.received that is published when it is let go.'",
+    "CREATE INDEX jobs_open ON jobs (owner) WHERE finished_at IS NULL",
     "CREATE INDEX batch_items_ended ON batch_items (batch_id, ended_at) WHERE ended_at IS NOT NULL",
 )
 
