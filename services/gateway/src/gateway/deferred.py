@@ -35,7 +35,7 @@ SELECT FROM jobs
    AND NOT EXISTS (SELECT FROM held_jobs AS other WHERE other.job_id = jobs.id)"""
 
 CLAIM_DUE = f"""
-WITH backlog AS (SELECT count(*) AS jobs FROM ({_AT_WORK} LIMIT $1) AS some),
+WITH backlog AS (SELECT count(*) AS jobs FROM ({_AT_WORK} LIMIT $1) AS at_work),
      room AS (
     SELECT DISTINCT ON (held.owner) held.job_id
       FROM held_jobs AS held

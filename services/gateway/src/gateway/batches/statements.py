@@ -45,7 +45,11 @@ UPDATE batches SET status = CASE WHEN $3::integer > $4::integer THEN 'running' E
                    digest = $2, total = $3, bad = $4
  WHERE id = $1"""
 
-COUNTS = "SELECT state, count(*) AS items FROM batch_items WHERE batch_id = $1 AND owner = $2 GROUP BY state"
+COUNTS = """
+SELECT state, count(*) AS items FROM batch_items
+ WHERE batch_id = (SELECT id FROM batches WHERE id = $1 AND owner = $2)
+ GROUP BY state"""
+"""Asked of the index alone, which has no owner; the batch has."""
 
 OUT_NOW = f"""
 SELECT coalesce(jobs.status, 'queued') AS status, count(*) AS items, count(jobs.duration) AS known,
