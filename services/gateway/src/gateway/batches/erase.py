@@ -1,5 +1,6 @@
 """Erasing batches: every job of them is deleted, then their rows go; begun anew wherever a crash left off."""
 
+import asyncio
 from uuid import UUID
 
 import structlog
@@ -22,13 +23,13 @@ class Eraser:
         self._producer = producer
         self._seconds = seconds
 
-    async def erase(self, batch: UUID) -> bool:
-        """Delete the batch's jobs, each attempt's, and then its rows.
+    async def erase_some(self, batch: UUID) -> bool:
+        """Delete some of the batch's jobs, each attempt's, and then their items; the batch's row after the last.
 
         Returns
         -------
         bool
-            False when that must wait: a job is just on its way into the log, and can be deleted once it is there.
+            Whether that was all. While a job is just on its way into the log it is not, for only then it can be deleted.
 
         Raises
         ------
@@ -38,18 +39,20 @@ class Eraser:
         owner = await self._store.owner_of_deleted(batch)
         if await self._store.being_claimed(batch):
             return False
-        while owner is not None and (items := await self._store.some_items(batch, AT_ONCE)):
+        if owner is not None and (items := await self._store.some_items(batch, AT_ONCE)):
             jobs = [
                 job_of(item, attempt)
                 for item in items
                 # The last attempt has a job only once it was claimed.
                 for attempt in range(1, item["attempt"] + (item["job_id"] is not None))
             ]
-            for job in jobs:
-                await self._producer.publish(
-                    JobControl(job_id=job, owner=owner, lane="bulk", action="delete"), timeout=self._seconds
-                )
+            await asyncio.gather(*(self._delete(owner, job) for job in jobs))
             await self._store.drop_items(batch, items[-1]["line"])
+            return False
         await self._store.drop_batch(batch)
         log.info("batch_erased", batch_id=str(batch))
         return True
+
+    async def _delete(self, owner: str, job: UUID) -> None:
+        control = JobControl(job_id=job, owner=owner, lane="bulk", action="delete")
+        await self._producer.publish(control, timeout=self._seconds)

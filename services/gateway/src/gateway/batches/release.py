@@ -107,8 +107,8 @@ class Releaser:
         for batch, owner in await self._store.in_status("cancelling"):
             await self._stop(batch, owner)
         for batch, _ in await self._store.in_status("deleting"):
-            if not await self._eraser.erase(batch):
-                self._woken.set()
+            if not await self._eraser.erase_some(batch):
+                self._woken.set()  # The others have their turn in between.
 
     async def _stop(self, batch: UUID, owner: str) -> None:
         """Tell the jobs of a cancelled batch that are at work; the last ones may be just on their way there."""

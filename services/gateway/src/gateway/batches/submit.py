@@ -162,6 +162,7 @@ class SubmitBatch:
     async def _forget(self, batch: UUID) -> None:
         try:
             if await self._store.forget(batch):
-                await self._eraser.erase(batch)
+                while not await self._eraser.erase_some(batch):
+                    pass
         except StoreUnavailable:
             log.warning("batch_not_forgotten", batch_id=str(batch))  # Found again by its age.
