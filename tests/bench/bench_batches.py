@@ -23,7 +23,7 @@ import aiohttp
 import asyncpg
 from bench_jobs import prepare, recording
 
-from gateway.batches.statements import COUNTS
+from gateway.batches import statements
 from support.bench import Result, arguments, result, told
 from support.gateway import KEY, encryption_keys
 from support.gateway_process import gateway_process
@@ -111,8 +111,10 @@ async def lines_of_nothing(items: int, *, outstanding: int, kafka: str, dsn: str
             batch,
         )
         assert jobs == items - bad, jobs
-        for row in await connection.fetch(f"EXPLAIN (ANALYZE, BUFFERS) {COUNTS}", batch, OWNER):
-            print(f"    {row[0]}")
+        for name in ("BATCH_OF_OWNER", "OUT_NOW", "LATELY"):
+            asked = (OWNER, batch) if name == "BATCH_OF_OWNER" else (batch, OWNER)
+            plan = await connection.fetch(f"EXPLAIN (ANALYZE) {getattr(statements, name)}", *asked)
+            print(f"    {name}: {plan[-1][0]}")
     finally:
         await connection.close()
     looks.sort()

@@ -136,7 +136,7 @@ def test_the_first_job_of_an_upload_is_the_uploads_own() -> None:
 
 def tally(**more: Any) -> Tally:
     empty: dict[str, Any] = {
-        "states": {},
+        "waiting": 0,
         "out": {},
         "out_known": 0,
         "out_seconds": 0.0,
@@ -151,10 +151,10 @@ def tally(**more: Any) -> Tally:
 @pytest.mark.parametrize(
     ("known", "expected"),
     [
-        (tally(states={"waiting": 9}), None),
-        (tally(states={"completed": 9}, lately=9, lately_known=9, lately_seconds=90.0, lately_age=3.0), None),
+        (tally(waiting=9), None),
+        (tally(waiting=0, lately=9, lately_known=9, lately_seconds=90.0, lately_age=3.0), None),
         # 9 items of a mean of 10 s, at 30 s of audio a second
-        (tally(states={"waiting": 9}, lately=9, lately_known=9, lately_seconds=90.0, lately_age=3.0), 3.0),
+        (tally(waiting=9, lately=9, lately_known=9, lately_seconds=90.0, lately_age=3.0), 3.0),
         # one of them is known to be 100 s long
         (
             tally(
@@ -169,7 +169,7 @@ def tally(**more: Any) -> Tally:
             6.0,
         ),
         # all failed: items are counted
-        (tally(states={"waiting": 8}, lately=4, lately_age=2.0), 4.0),
+        (tally(waiting=8, lately=4, lately_age=2.0), 4.0),
     ],
 )
 def test_the_estimate(known: Tally, expected: float | None) -> None:

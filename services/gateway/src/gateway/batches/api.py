@@ -43,7 +43,7 @@ class BatchesApi:
 
     async def get(self, request: web.Request) -> web.Response:
         """GET /v1/batches/{id}."""
-        return await self._answer(request, await self._found(request))
+        return await self._answer(request)
 
     async def items(self, request: web.Request) -> web.Response:
         """GET /v1/batches/{id}/items."""
@@ -83,7 +83,7 @@ class BatchesApi:
         if status not in {"running", "completed"}:
             raise _not_now(status)
         self._releaser.wake()
-        return await self._answer(request, await self._found(request), status=202)
+        return await self._answer(request, status=202)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """POST /v1/batches/{id}/cancel."""
@@ -91,7 +91,7 @@ class BatchesApi:
         if not await self._store.cancel(row.owner, row.id):
             raise _not_now((await self._found(request)).status)
         self._releaser.wake()
-        return await self._answer(request, await self._found(request), status=202)
+        return await self._answer(request, status=202)
 
     async def delete(self, request: web.Request) -> web.Response:
         """DELETE /v1/batches/{id}."""
@@ -107,8 +107,11 @@ class BatchesApi:
             raise _missing()
         return row
 
-    async def _answer(self, request: web.Request, row: BatchRow, *, status: int = 200) -> web.Response:
-        return json_answer(views.view(row, await self._store.tally(owner_of(request), row.id)), status=status)
+    async def _answer(self, request: web.Request, *, status: int = 200) -> web.Response:
+        found = await self._store.look(owner_of(request), path_id(request))
+        if found is None:
+            raise _missing()
+        return json_answer(views.view(*found), status=status)
 
     async def _page(self, batch: BatchRow, *, status: str | None, after: int, limit: int) -> Sequence[BatchItem]:
         rows = await self._store.items(batch.owner, batch.id, status=status, after=after, limit=limit)

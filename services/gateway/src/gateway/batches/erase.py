@@ -29,7 +29,7 @@ class Eraser:
         Returns
         -------
         bool
-            Whether that was all. It is not while a job is just on its way into the log, for only there it can be deleted.
+            Whether that was all. It is not while a job is just on its way into the log, for there it can be deleted.
 
         Raises
         ------

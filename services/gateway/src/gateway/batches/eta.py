@@ -9,9 +9,7 @@ def eta_seconds(tally: Tally) -> float | None:
     An item whose length is not known yet counts as the mean of those that ended. Where none of these had a length,
     as when all failed, items are counted instead of seconds of audio.
     """
-    waiting = tally.states.get("waiting", 0)
-    out = tally.states.get("claimed", 0) + tally.states.get("released", 0)
-    left = waiting + out
+    left = tally.waiting + sum(tally.out.values())
     if not (left and tally.lately and tally.lately_age > 0):
         return None
     if not tally.lately_known or tally.lately_seconds <= 0:

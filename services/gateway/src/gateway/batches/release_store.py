@@ -71,7 +71,7 @@ class ReleaseStore:
             for statement in (sql.SETTLE, sql.SETTLE_ERASED):
                 while rows := await connection.fetch(statement, _AT_ONCE):
                     touched.update(row["batch_id"] for row in rows)
-                    if len(rows) < _AT_ONCE:
+                    if sum(row["items"] for row in rows) < _AT_ONCE:
                         break
         return touched
 

@@ -15,15 +15,15 @@ _LAST_LINE = 2**31 - 1
 
 RUNNING = ("transcoding", "transcribing", "translating")
 
-_FILTERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "queued": (("waiting", "claimed", "released"), ("queued",)),
-    "running": (("claimed", "released"), RUNNING),
-    "completed": (("completed", "claimed", "released"), ("completed",)),
-    "failed": (("failed", "claimed", "released"), ("failed",)),
-    "cancelled": (("cancelled", "waiting", "claimed", "released"), ("cancelled",)),
-    "bad": (("bad",), ("bad",)),
+_FILTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "queued": ("waiting", "", ("queued",)),
+    "running": ("", "", RUNNING),
+    "completed": ("completed", "", ("completed",)),
+    "failed": ("failed", "", ("failed",)),
+    "cancelled": ("cancelled", "waiting", ("cancelled",)),
+    "bad": ("bad", "", ("bad",)),
 }
-"""For each state people see, the states in the rows it may be, and what they then must come out as."""
+"""For each state people see, the settled states in the rows it may be, and what the items must then come out as."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,18 @@ class BatchRow:
     digest: str
     total: int
     bad: int
+    completed: int
+    failed: int
+    cancelled: int
     created_at: datetime
     finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How many items are in which state, and what an estimate needs: seconds of audio, and of time, as floats."""
+    """How many items wait and are at work, and what an estimate needs: seconds of audio, and of time, as floats."""
 
-    states: dict[str, int]
+    waiting: int
     out: dict[str, int]
     out_known: int
     out_seconds: float
@@ -117,7 +120,8 @@ class BatchStore:
                 [item.field for item in items],
                 [item.message for item in items],
             )
-            await connection.execute(sql.RECEIVED, batch, upto, digest)
+            bad = sum(item.bad for item in items)
+            await connection.execute(sql.RECEIVED, batch, upto, digest, len(items), bad)
 
     async def whole(self, batch: UUID, *, upto: int, digest: str, total: int, bad: int) -> BatchRow:
         """The whole body was kept: let it run; also when that was said before. Raises `OtherBody` and `Gone`."""
@@ -147,17 +151,21 @@ class BatchStore:
                 BatchRow(**row) for row in await connection.fetch(sql.NEWEST, owner, *(before or (None, None)), limit)
             ]
 
-    async def tally(self, owner: str, batch: UUID) -> Tally:
-        """How far a batch is."""
+    async def look(self, owner: str, batch: UUID) -> tuple[BatchRow, Tally] | None:
+        """One batch of an owner, and how far it is."""
         async with self._database.connection() as connection, connection.transaction(isolation="repeatable_read"):
-            counted = await connection.fetch(sql.COUNTS, batch, owner)
+            found = await connection.fetchrow(sql.BATCH_OF_OWNER, owner, batch)
+            if found is None:
+                return None
             out = await connection.fetch(sql.OUT_NOW, batch, owner)
             lately = await connection.fetchrow(sql.LATELY, batch, owner)
-        return Tally(
-            states={row["state"]: row["items"] for row in counted},
-            out={row["status"]: row["items"] for row in out},
-            out_known=sum(row["known"] for row in out),
-            out_seconds=sum(row["seconds"] for row in out),
+        row = BatchRow(**found)
+        settled = row.bad + row.completed + row.failed + row.cancelled
+        return row, Tally(
+            waiting=row.total - settled - sum(part["items"] for part in out),
+            out={part["status"]: part["items"] for part in out},
+            out_known=sum(part["known"] for part in out),
+            out_seconds=sum(part["seconds"] for part in out),
             lately=lately["items"],
             lately_known=lately["known"],
             lately_seconds=lately["seconds"],
@@ -186,9 +194,7 @@ class BatchStore:
             if row is None:
                 return None
             if row["status"] in {"running", "completed"}:
-                done = await connection.execute(sql.RETRY_ITEMS, batch, owner)
-                if done != "UPDATE 0":
-                    await connection.execute(sql.RUN_AGAIN, batch)
+                await connection.execute(sql.RETRY_ITEMS, batch, owner)
             return str(row["status"])
 
     async def delete(self, owner: str, batch: UUID) -> bool:

@@ -30,19 +30,15 @@ def summary(row: BatchRow) -> BatchSummary:
 
 def view(row: BatchRow, tally: Tally) -> Batch:
     """A batch with its numbers; while it is being received, of what was received."""
-    states, out = tally.states, tally.out
     dropped = row.status in {"cancelling", "cancelled"}
-    waiting = states.get("waiting", 0)
-    total = sum(states.values())
+    out = tally.out
     return Batch(
-        **summary(row).model_dump(exclude={"total", "bad"}),
-        total=total,
-        bad=states.get("bad", 0),
-        queued=out.get("queued", 0) + (0 if dropped else waiting),
+        **summary(row).model_dump(),
+        queued=out.get("queued", 0) + (0 if dropped else tally.waiting),
         running=sum(out.get(status, 0) for status in RUNNING),
-        completed=states.get("completed", 0) + out.get("completed", 0),
-        failed=states.get("failed", 0) + out.get("failed", 0),
-        cancelled=states.get("cancelled", 0) + out.get("cancelled", 0) + (waiting if dropped else 0),
+        completed=row.completed + out.get("completed", 0),
+        failed=row.failed + out.get("failed", 0),
+        cancelled=row.cancelled + out.get("cancelled", 0) + (tally.waiting if dropped else 0),
         eta_seconds=None if dropped else eta_seconds(tally),
     )
 

@@ -17,6 +17,9 @@ CREATE TABLE batches (
     digest text NOT NULL DEFAULT '',
     total integer NOT NULL DEFAULT 0,
     bad integer NOT NULL DEFAULT 0,
+    completed integer NOT NULL DEFAULT 0,
+    failed integer NOT NULL DEFAULT 0,
+    cancelled integer NOT NULL DEFAULT 0,
     created_at timestamptz NOT NULL,
     touched_at timestamptz NOT NULL,
     finished_at timestamptz
@@ -25,6 +28,7 @@ CREATE TABLE batches (
     "COMMENT ON COLUMN batches.keyed IS 'It came with an Idempotency-Key, so its bare id stays.'",
     "COMMENT ON COLUMN batches.received IS 'Lines that are in batch_items.'",
     "COMMENT ON COLUMN batches.digest IS 'SHA-256 of the body up to there.'",
+    "COMMENT ON COLUMN batches.completed IS 'How many items are in this state; changed by what changes their states.'",
     "CREATE INDEX batches_owner_created ON batches (owner, created_at DESC, id DESC)",
     "CREATE INDEX batches_open ON batches (status) WHERE finished_at IS NULL",
     """
