@@ -35,7 +35,7 @@ async def test_the_migrations_make_what_the_tables_say(dsn: str) -> None:
 async def test_several_at_once_migrate_once(dsn: str) -> None:
     await asyncio.gather(*(migrate(SecretStr(dsn)) for _ in range(4)))
     connection = await asyncpg.connect(dsn)
-    assert await connection.fetch("SELECT version_num FROM alembic_version") == [("0005",)]
+    assert await connection.fetch("SELECT version_num FROM alembic_version") == [("0007",)]
     await connection.close()
 
 

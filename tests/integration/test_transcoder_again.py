@@ -16,7 +16,7 @@ from common.manifest import Manifest, Piece
 from common.options import JobOptions, SegmentPlan
 from common.transcript import Billed, Transcript, Translation, Utterance
 from support import media
-from support.transcoding import OWNER, SHA256, Told
+from support.transcoding import OWNER, SHA256, Nowhere, Told
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
 from transcoder.ports import Decoder, Decoding
@@ -94,7 +94,8 @@ async def outputs(
     blobs: FolderBlobs, event: UploadReceived, *, decoder: Decoder | None = None, context: Told | None = None
 ) -> Sequence[Event]:
     """What the handler gives."""
-    return list(await Transcode(blobs=blobs, decoder=decoder or Untouched())(event, context or Told()))
+    handler = Transcode(blobs=blobs, decoder=decoder or Untouched(), remote=Nowhere())
+    return list(await handler(event, context or Told()))
 
 
 async def worked(blobs: FolderBlobs, event: UploadReceived) -> Sequence[Event]:

@@ -16,7 +16,7 @@ from common.errors import Permanent, Transient
 from common.events import SegmentReady, UploadReceived
 from common.testing.blobs import MemoryBlobs
 from support import media
-from support.transcoding import OWNER, Room, Told, workers
+from support.transcoding import OWNER, Nowhere, Room, Told, workers
 from transcoder.__main__ import build
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
@@ -173,7 +173,7 @@ async def test_a_store_that_is_down_is_waited_for(room: Room) -> None:
     blobs = MemoryBlobs()
     blobs.down = True
     with pytest.raises(Transient):
-        await Transcode(blobs=blobs, decoder=Untouched())(await room.upload(MONOLOGUE), Told())
+        await Transcode(blobs=blobs, decoder=Untouched(), remote=Nowhere())(await room.upload(MONOLOGUE), Told())
 
 
 async def test_a_store_that_goes_down_meanwhile_is_waited_for(room: Room) -> None:
@@ -185,7 +185,7 @@ async def test_a_store_that_goes_down_meanwhile_is_waited_for(room: Room) -> Non
         blobs.down = True
         return False
 
-    handler = Transcode(blobs=blobs, decoder=room.decoder)
+    handler = Transcode(blobs=blobs, decoder=room.decoder, remote=Nowhere())
     with pytest.raises(Transient):
         await handler(event, Told(cancel_when=pull_the_plug))
     blobs.down = False

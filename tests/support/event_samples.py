@@ -24,6 +24,7 @@ OPTIONS = JobOptions(
     profanity="masked",
     keyterms=("Scribewire", "Kafka"),
     priority="bulk",
+    deadline=TIME,
     callback_url="https://example.com/hook",
     reuse=False,
 )
@@ -33,6 +34,7 @@ TRANSCRIPT = BlobRef(name=f"{FOLDER}/transcript.json", size=4321)
 TERMINAL = {
     "created_at": TIME,
     "source": ORIGINAL,
+    "address": "https://media.example.com/talks/interview.mp3",
     "filename": "Interview – Zoë.mp3",
     "content_type": "audio/mpeg",
     "sha256": SHA,
@@ -68,6 +70,8 @@ SAMPLES: tuple[Event, ...] = (
             "plan": SegmentPlan(provider="deepgram", max_seconds=None),
             "idempotent": True,
             "same_as": EARLIER,
+            "remote": True,
+            "address": "https://media.example.com/talks/interview.mp3",
         }
     ),
     events.SegmentReady.model_validate(
@@ -129,6 +133,8 @@ SAMPLES: tuple[Event, ...] = (
             "detail": "cutting at silence",
             "duration": 61.25,
             "media": {"codec": "mp3", "channels": 2, "bit_rate": 128_000.5},
+            "source": ORIGINAL,
+            "sha256": SHA,
         }
     ),
     events.StageFailed.model_validate(

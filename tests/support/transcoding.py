@@ -12,13 +12,14 @@ from uuid import UUID, uuid4
 import psutil
 
 from common import layout
+from common.address import Fetched
 from common.blobs import read_all
 from common.blobs.folder import FolderBlobs
 from common.events import BlobRef, Event, SegmentReady, StageProgress, UploadReceived
 from common.manifest import Manifest
 from common.options import SegmentPlan
 from transcoder.handler import Transcode
-from transcoder.ports import Decoder
+from transcoder.ports import Decoder, Remote
 from transcoder.worker.child import NAME as WORKER
 
 OWNER = "tester"
@@ -56,12 +57,25 @@ class Told:
         self.progress.append(event)
 
 
+class Nowhere(Remote):
+    """Fetches nothing, for jobs whose bytes were uploaded."""
+
+    async def fetched(self, event: UploadReceived) -> Fetched | None:
+        """Must not be asked."""
+        raise AssertionError(event)
+
+    async def fetch(self, event: UploadReceived, cancelled: Callable[[], bool]) -> Fetched:
+        """Must not be asked."""
+        raise AssertionError(event)
+
+
 @dataclass
 class Room:
-    """A folder of blobs and a decoder."""
+    """A folder of blobs and a decoder, and what fetches from addresses."""
 
     blobs: FolderBlobs
     decoder: Decoder
+    remote: Remote = field(default_factory=Nowhere)
 
     async def upload(self, data: bytes, *, max_seconds: float | None = 30.0) -> UploadReceived:
         """Store bytes as a job's original."""
@@ -75,7 +89,7 @@ class Room:
         self, event: UploadReceived, context: Told | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> list[SegmentReady]:
         """Run the handler; its failures are raised."""
-        handler = Transcode(blobs=self.blobs, decoder=self.decoder, clock=clock)
+        handler = Transcode(blobs=self.blobs, decoder=self.decoder, remote=self.remote, clock=clock)
         outputs = list(await handler(event, context or Told()))
         assert all(isinstance(output, SegmentReady) for output in outputs)
         return [output for output in outputs if isinstance(output, SegmentReady)]

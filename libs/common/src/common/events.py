@@ -91,7 +91,7 @@ class Event(BaseModel):
 
 
 class UploadReceived(Event):
-    """A job was accepted and its bytes are stored."""
+    """A job was accepted, and its bytes, or the address to fetch them from, are stored."""
 
     type: ClassVar[str] = "upload.received"
     lanes: ClassVar[bool] = True
@@ -99,13 +99,19 @@ class UploadReceived(Event):
     source: BlobRef
     filename: str | None = None
     content_type: str | None = None
-    sha256: str
+    sha256: str = Field(description="Of the source's bytes; when it is an address, of the blob that holds that.")
     options: JobOptions = JobOptions()
     plan: SegmentPlan
     idempotent: bool = Field(default=False, description="The client sent an Idempotency-Key.")
     same_as: UUID | None = Field(
         default=None,
         description="A completed job of the owner with these bytes and options; its results may be copied.",
+    )
+    remote: bool = Field(
+        default=False, description="The source holds an address; the transcoder fetches the bytes from there."
+    )
+    address: str | None = Field(
+        default=None, description="That address for people: without user, query and fragment, where secrets are."
     )
 
 
@@ -222,6 +228,8 @@ class StageProgress(Event):
     detail: str = ""
     duration: float | None = Field(default=None, description="Seconds of audio, once known.")
     media: Mapping[str, str | int | float] | None = Field(default=None, description="Codec, channels, sample rate.")
+    source: BlobRef | None = Field(default=None, description="The bytes that were fetched, of a job with an address.")
+    sha256: str | None = Field(default=None, description="Of those bytes.")
 
     @property
     def part(self) -> str:
@@ -261,6 +269,7 @@ class Terminal(Event):
 
     created_at: AwareDatetime
     source: BlobRef | None = None
+    address: str | None = Field(default=None, description="Where the source was fetched from; see `upload.received`.")
     filename: str | None = None
     content_type: str | None = None
     sha256: str | None = None

@@ -1,4 +1,4 @@
-"""The guard on addresses that users name: nothing of ours is reached through a webhook.
+"""The guard on addresses that users name: nothing of ours is reached through a webhook or a fetched address.
 
 What counts is the address a socket is about to be connected to, so it is looked at there and nowhere else: neither a
 name that resolves to something else the second time nor an odd way to write an address gets past. Redirects are the
@@ -6,11 +6,13 @@ caller's to refuse (``allow_redirects=False``), and so are proxies (``trust_env`
 the one named.
 """
 
+import asyncio
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 from aiohttp import AddrInfoType, TCPConnector
 from aiohttp.abc import AbstractResolver
+from aiohttp.resolver import DefaultResolver
 from yarl import URL
 
 _NOT_PUBLIC_V4 = tuple(
@@ -93,6 +95,29 @@ def _public_socket(info: AddrInfoType) -> socket.socket:
         # The same words for every address: they do not say what a name resolves to in here.
         raise Refused("the address is not public")
     return socket.socket(family, kind, protocol)
+
+
+async def open_guarded(
+    host: str, port: int, *, allow_private: bool = False, resolver: AbstractResolver | None = None
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a TCP connection for somebody else: the name is looked up once, and what was looked at is connected to.
+
+    Raises
+    ------
+    Refused
+        When none of the name's addresses is `public`; no packet was sent.
+    OSError
+        When the name is not known, or nobody answers at any of its public addresses.
+    """
+    found = await (resolver or DefaultResolver()).resolve(host, port, socket.AF_UNSPEC)
+    where = [one for one in found if allow_private or public(ip_address(one["host"]))]
+    last: OSError = Refused("the address is not public")
+    for one in where:
+        try:
+            return await asyncio.open_connection(one["host"], port, family=one["family"], flags=socket.AI_NUMERICHOST)
+        except OSError as error:
+            last = error
+    raise last
 
 
 def check_url(url: str, *, allow_private: bool = False) -> None:

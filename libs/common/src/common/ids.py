@@ -6,6 +6,9 @@ from uuid import UUID, uuid4
 JOBS = UUID("6f1d2c3a-7c1e-5a0e-9a51-5b1d0f0c7e01")
 """Namespace of job ids derived from a user and an idempotency key."""
 
+UPLOADS = UUID("8d7f4c0e-2b1a-5f63-9c55-1e0a7b9d4f02")
+"""Namespace of job ids derived from a user and an upload's id."""
+
 _NOT_FIXED = ~(0xF000 << 64) & ~(0xC000 << 48)
 _FIXED = 0x5000 << 64 | 0x8000 << 48
 
@@ -19,6 +22,11 @@ def derived(namespace: UUID, name: str) -> UUID:
 def job_id(owner: str, idempotency_key: str | None) -> UUID:
     """Id of a job: derived from owner and key when the client sent a key, random otherwise."""
     return derived(JOBS, f"{owner}\0{idempotency_key}") if idempotency_key is not None else uuid4()
+
+
+def upload_job(owner: str, upload: UUID) -> UUID:
+    """Id of the job that an upload in several requests becomes."""
+    return derived(UPLOADS, f"{owner}\0{upload}")
 
 
 def event_id(job: UUID, kind: str, attempt: int, part: str) -> UUID:

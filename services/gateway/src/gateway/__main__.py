@@ -5,9 +5,10 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -26,9 +27,12 @@ from gateway.acceptance import Acceptance
 from gateway.accepted import Accepted
 from gateway.accesslog import AccessLog
 from gateway.app import application
+from gateway.batches.room import BatchesRoom
+from gateway.batches.sources import Sources
 from gateway.broker import Broker
 from gateway.callers import Callers
 from gateway.database import Database
+from gateway.deferred import Deferred
 from gateway.door import Door
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
@@ -38,12 +42,15 @@ from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
 from gateway.progress import advance
+from gateway.remote import Remote
 from gateway.server import Runner
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.submit import Submit
 from gateway.sweep import keep_sweeping
 from gateway.transcripts import Transcripts
+from gateway.uploads.room import uploads_room
+from gateway.uploads.sweep import keep_sweeping as keep_sweeping_uploads
 from gateway.walls.outside import outside
 from gateway.walls.room import Walls
 from gateway.watch import Watch
@@ -71,7 +78,6 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
     str
         The address it serves at.
     """
-    before = outside(settings, Callers(settings.trusted_networks))
     crypt = Crypt.of_file(settings.encryption_keys_file)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
@@ -102,13 +108,20 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         opened.push_async_callback(broker.close)
 
         jobs = Jobs(store=store, accepted=accepted, control=control)
-        live = Live(settings.kafka, seen=lambda event: _keep_up(accepted, event))
         health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
         webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
         engines = catalogue.configured(ProviderSettings())
         walls = Walls(database=database, settings=settings, engines=engines, audit=identity.audit)
+        deferred = Deferred(
+            database,
+            backlog=settings.deferred_backlog,
+            margin=timedelta(seconds=settings.deferred_margin_seconds),
+            claim=timedelta(seconds=settings.batch_claim_seconds),
+            every=timedelta(seconds=settings.batch_poll_seconds),
+        )
         acceptance = Acceptance(
+            deferred=deferred,
             producer=producer,
             control=control,
             store=store,
@@ -117,9 +130,27 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             settings=settings,
             gate=walls.gate,
         )
-        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, gate=walls.gate, settings=settings)
+        remote = Remote(blobs=blobs, acceptance=acceptance, allow_private=settings.fetch_allow_private)
+        submit = Submit(
+            blobs=blobs, control=control, acceptance=acceptance, remote=remote, gate=walls.gate, settings=settings
+        )
+        room = uploads_room(blobs, acceptance, settings)
+        batches = BatchesRoom(
+            pool=pool,
+            producer=producer,
+            blobs=blobs,
+            acceptance=acceptance,
+            addresses=Sources(remote=remote, blobs=blobs, acceptance=acceptance),
+            uploads=room.uploads,
+            crypt=crypt,
+            gate=walls.gate,
+            settings=settings,
+        )
+        live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted), batches.see, deferred.see))
         app = application(
             {
+                **room.handlers,
+                **batches.handlers,
                 "submit_job": submit,
                 "list_jobs": jobs_api.list,
                 "get_job": jobs_api.get,
@@ -139,15 +170,17 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
                 **walls.handlers(),
             },
             door or entrance.door,
-            before,
+            outside(settings, Callers(settings.trusted_networks)),
         )
         await _in_background(opened, live.run())
         await _in_background(opened, identity.keep_tidy())
-        for work in walls.background(store=store, control=control, producer=producer):
-            await _in_background(opened, work)
-        await _in_background(
-            opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
-        )
+        await _in_background(opened, walls.run(store=store, control=control, producer=producer))
+        await _in_background(opened, batches.run())
+        await _in_background(opened, deferred.run(acceptance.let_go))
+        # An upload that was held has no row either until a batch takes it.
+        orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
+        await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
+        await _in_background(opened, keep_sweeping_uploads(room.uploads, every=SWEEP_EVERY))
         runner = Runner(
             app,
             idle_seconds=settings.idle_seconds,
@@ -175,6 +208,16 @@ async def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None
 
     opened.push_async_callback(end)
     return task
+
+
+def _told(*hearers: Callable[[Event], None]) -> Callable[[Event], None]:
+    """What tells all of them of an event."""
+
+    def tell(event: Event) -> None:
+        for hear in hearers:
+            hear(event)
+
+    return tell
 
 
 def _keep_up(accepted: Accepted, event: Event) -> None:

@@ -13,6 +13,7 @@ from common.options import JobOptions, SegmentPlan
 from gateway.accepted import Accepted
 from gateway.addresses import public_url
 from gateway.database import StoreUnavailable
+from gateway.deferred import Deferred
 from gateway.measure import UPLOADED
 from gateway.models import Job
 from gateway.problems import INVALID, UNSUPPORTED, Problem
@@ -33,6 +34,7 @@ class Acceptance:
         control: ControlLog,
         store: Store,
         accepted: Accepted,
+        deferred: Deferred,
         engines: Sequence[catalogue.Engine],
         settings: GatewaySettings,
         gate: Gate,
@@ -41,6 +43,7 @@ class Acceptance:
         self._control = control
         self._store = store
         self._accepted = accepted
+        self._deferred = deferred
         self._engines = engines
         self._settings = settings
         self._gate = gate
@@ -59,17 +62,29 @@ class Acceptance:
             402 or 429 when a limit of the owner does not allow the job.
         BusUnavailable
             When Kafka did not acknowledge the event: it may be in the log all the same, so the bytes must stay.
+        StoreUnavailable
+            When the job is to be deferred and PostgreSQL is away.
         """
         job = await self._already_there(event) if event.idempotent else None
         if job is None:
+            held = event.options.priority == "deferred"
             async with self._gate.settled(event, admission):
-                await self._producer.publish(event, timeout=self._settings.publish_seconds)
+                if held:
+                    await self._deferred.hold(event)
+                else:
+                    await self._producer.publish(event, timeout=self._settings.publish_seconds)
             job = Job.accepted(event)
             self._accepted.add(event.owner, job)
             UPLOADED.inc(job.size or 0)
-            await self._open(event)
-            log.info("job_accepted", job_id=str(job.id), size=job.size, lane=job.priority)
+            if not held:
+                await self._open(event)
+            log.info("job_accepted", job_id=str(job.id), size=job.size, priority=event.options.priority)
         return job
+
+    async def let_go(self, event: UploadReceived) -> None:
+        """Put the event of a job that was held into the log, and open its row anew if need be."""
+        await self._producer.publish(event, timeout=self._settings.publish_seconds)
+        await self._open(event)
 
     async def same(self, owner: str, sha256: str, options: JobOptions, plan: SegmentPlan) -> UUID | None:
         """A job whose results may be copied for this one; without Postgres the work is just done again."""
@@ -83,6 +98,9 @@ class Acceptance:
 
     def plan(self, options: JobOptions) -> SegmentPlan:
         """Who will do it and how the audio is cut; a 422 problem names what nobody can do, and who could."""
+        if options.deadline is not None and options.priority != "deferred":
+            message = "has a meaning only with the priority 'deferred'"
+            raise Problem(INVALID, f"deadline {message}.", errors=[("deadline", message)])
         if options.callback_url is not None:
             public_url("callback_url", options.callback_url, allow_private=self._settings.webhook_allow_private)
         try:

@@ -92,11 +92,11 @@ def _from_here(request: web.Request) -> bool:
 
 def _validated(route: Route, handler: Handler) -> Handler:
     async def validate(request: web.Request) -> web.StreamResponse:
-        if route.upload or route.body is not None:
+        if route.upload or route.takes or route.body is not None:
             refuse_encoded(request)
-        if route.query is not None and not route.upload:
+        if route.query is not None and not (route.upload or route.takes):
             request[QUERY] = _query(request, route.query)
-        if route.body is not None:
+        if route.body is not None and (not route.upload or request.content_type == "application/json"):
             request[BODY] = await _body(request, route.body)
         return await handler(request)
 

@@ -55,9 +55,9 @@ async def claim(blobs: Blobs, event: UploadReceived) -> UploadReceived:
         first = UploadReceived.model_validate_json(await read_all(blobs, name))
     except BlobNotFound:
         raise unavailable("The first request with this Idempotency-Key is just being erased.") from None
-    if first.sha256 != event.sha256:
+    if (first.sha256, first.remote) != (event.sha256, event.remote):
         await blobs.remove(event.source.name)
-        raise Problem(KEY_REUSED, "The first request with this Idempotency-Key had another file.")
+        raise Problem(KEY_REUSED, "The first request with this Idempotency-Key had another file or address.")
     if first.options != event.options:
         raise Problem(KEY_REUSED, "The first request with this Idempotency-Key had other options.")
     return first

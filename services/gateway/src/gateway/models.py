@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from common.address import LONGEST
 from common.events import ErrorInfo, UploadReceived
 from common.options import JobOptions, Lane
 
@@ -50,8 +51,11 @@ class Job(BaseModel):
     fraction: float = Field(default=0.0, ge=0, le=1, description="How far the stage is, 0 to 1.")
     detail: str = Field(default="", description="What is happening, for a person.")
     filename: str | None = None
-    size: int | None = None
-    sha256: str | None = None
+    url: str | None = Field(
+        default=None, description="Where the file is fetched from, without the parts that may be secret."
+    )
+    size: int | None = Field(default=None, description="Bytes; null until they are fetched.")
+    sha256: str | None = Field(default=None, description="Of the bytes; null until they are fetched.")
     content_type: str | None = None
     options: JobOptions = JobOptions()
     priority: Lane = "interactive"
@@ -80,8 +84,9 @@ class Job(BaseModel):
             status="queued",
             stage="gateway",
             filename=event.filename,
+            url=event.address,
             size=event.source.size,
-            sha256=event.sha256,
+            sha256=None if event.remote else event.sha256,
             content_type=event.content_type,
             options=event.options,
             priority=event.lane,
@@ -90,6 +95,19 @@ class Job(BaseModel):
             translations=tuple(TranslationState(language=language) for language in event.options.translate),
             links=Links.of(event.job_id),
         )
+
+
+class NewJob(BaseModel):
+    """A job whose file is fetched from an address."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    url: str = Field(
+        min_length=1,
+        max_length=LONGEST,
+        description="http or https address of a file, or of a page of a video site that is known here.",
+    )
+    options: JobOptions = Field(default=JobOptions(), description="What to do with it.")
 
 
 class JobPage(BaseModel):

@@ -22,15 +22,19 @@ _TITLES = {
     402: "The month's budget is used up; `resets_at` says until when.",
     403: "The key does not allow this; `scope` names what is missing.",
     404: "There is no such thing.",
+    405: "This method is not offered here.",
     408: "The upload fell silent.",
     409: "Not in this state.",
-    410: "Not offered any more.",
+    410: "It has expired, or is not offered any more.",
+    412: "This version of the protocol is not spoken here.",
     413: "Too large.",
     414: "The address is too long.",
-    415: "The body is compressed.",
+    415: "The body is compressed, or of a type that is not read here.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
+    423: "Another request is at it.",
     429: "A limit was met; try again after `Retry-After` seconds.",
     431: "The headers are too large.",
+    460: "The checksum is of other bytes.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -101,11 +105,16 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["description"] = route.description
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": _schema(route.body)}}
+    if route.binary is not None:
+        operation["requestBody"] = {"required": False, "content": {route.binary: {"schema": {}}}}
     if route.upload:
         operation["requestBody"] = {
             "required": True,
-            "content": {"multipart/form-data": _schema(UploadForm), "*/*": {"schema": {}}},
+            "content": {"multipart/form-data": _schema(UploadForm), "*/*": {"schema": {}}}
+            | ({"application/json": _schema(route.body)} if route.body is not None else {}),
         }
+    if route.takes:
+        operation["requestBody"] = {"required": True, "content": {media: {"schema": {}} for media in route.takes}}
     if route.door == "open":
         operation["security"] = []
     elif route.door == "loopback":

@@ -68,6 +68,8 @@ def advance(job: Job, event: Event) -> Job:
                 "detail": event.detail,
                 "duration": event.duration or job.duration,
                 "media": event.media or job.media,
+                "size": event.source.size if event.source else job.size,
+                "sha256": event.sha256 or job.sha256,
                 "updated_at": max(event.time, job.updated_at),
             }
         )

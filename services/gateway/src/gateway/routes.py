@@ -1,6 +1,7 @@
 """Every address of the gateway in one table; the server and the OpenAPI document are both made from it."""
 
 from common.options import JobOptions
+from gateway.batches.table import ROUTES as BATCHES
 from gateway.identity import keys_table
 from gateway.identity import table as identity
 from gateway.models import (
@@ -9,16 +10,17 @@ from gateway.models import (
     Job,
     JobPage,
     JobsQuery,
+    NewJob,
     NewWebhook,
     TranscriptQuery,
     WebhookCreated,
     WebhookList,
 )
 from gateway.routing import Answer, Route
+from gateway.uploads.table import ROUTES as UPLOADS
 from gateway.walls.table import ROUTES as WALLS
 
-ROUTES: tuple[Route, ...] = (
-    *WALLS,
+_HERE: tuple[Route, ...] = (
     Route(
         operation="submit_job",
         method="POST",
@@ -28,13 +30,15 @@ ROUTES: tuple[Route, ...] = (
         description=(
             "Either `multipart/form-data` with the file in a part named `file` and options as fields, before or after "
             "it; or the file as the body, of any content type, with options as query parameters and its name, "
-            "percent-encoded, in `X-Filename`. The 202 is sent once the bytes are stored and the job is in the log. "
+            "percent-encoded, in `X-Filename`; or `application/json` with the address to fetch the file from. The 202 "
+            "is sent once the bytes, or the address, are stored and the job is in the log. "
             "After a 503 the same request may be sent again: with an `Idempotency-Key` it stays one job."
         ),
         query=JobOptions,
+        body=NewJob,
         upload=True,
         headers={
-            "Idempotency-Key": "1 to 255 visible ASCII characters; the same key, file and options are the same job.",
+            "Idempotency-Key": "1 to 255 visible ASCII characters; the same key, file or address, and options are one.",
             "X-Filename": "Name of the file, percent-encoded, when the body is the file.",
         },
         answers={
@@ -193,3 +197,5 @@ ROUTES: tuple[Route, ...] = (
     *keys_table.ROUTES,
     *identity.ROUTES,
 )
+
+ROUTES = (*_HERE, *UPLOADS, *BATCHES, *WALLS)

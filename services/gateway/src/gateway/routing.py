@@ -54,7 +54,12 @@ class Route:
     description: str = ""
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
+    """Of a JSON body; with ``upload``, what a JSON body is read into instead of being a file."""
     upload: bool = False
+    takes: tuple[str, ...] = ()
+    """Media types of a body that the handler reads itself, as it streams in; it reads the query then as well."""
+    binary: str | None = None
+    """Media type of a body that is taken as bytes; it may be left out."""
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
     door: Entry = "key"

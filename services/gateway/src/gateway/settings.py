@@ -68,6 +68,29 @@ class GatewaySettings(CommonSettings):
     delete_seconds: float = Field(default=5.0, gt=0, description="Longest wait of DELETE for the erasure to be done.")
     heartbeat_seconds: float = Field(default=15.0, gt=0, description="Pause between heartbeats of an event stream.")
     orphan_hours: float = Field(default=24.0, gt=0, description="Hours that bytes without a job are kept.")
+    upload_hours: float = Field(
+        default=24.0,
+        gt=0,
+        le=144,
+        description="Hours after its last byte that half an upload is kept; Azure forgets it within seven days.",
+    )
+    batch_items: int = Field(default=100_000, ge=1, description="Most items of a batch.")
+    batch_mb: int = Field(default=256, ge=1, description="Largest manifest, in units of 1,048,576 bytes.")
+    batch_outstanding: int = Field(
+        default=64, ge=1, description="Jobs of batches that an owner has at work at once; the others wait their turn."
+    )
+    batch_poll_seconds: float = Field(
+        default=5.0, gt=0, description="Longest pause before waiting items are looked at."
+    )
+    batch_claim_seconds: float = Field(
+        default=30.0, gt=0, description="Seconds after which items that a gateway was about to release are another's."
+    )
+    deferred_backlog: int = Field(
+        default=4, ge=1, description="Jobs at work, of anybody, below which a deferred job is let go."
+    )
+    deferred_margin_seconds: float = Field(
+        default=600.0, ge=0, description="Seconds before its deadline at which a deferred job is let go in any case."
+    )
     segment_seconds: float | None = Field(
         default=None,
         gt=1,
@@ -76,6 +99,9 @@ class GatewaySettings(CommonSettings):
     reuse: bool = Field(
         default=True,
         description="Complete a job with the results of an earlier one of the same owner, bytes and options.",
+    )
+    fetch_allow_private: bool = Field(
+        default=False, description="Take addresses in private networks and on this machine; for development."
     )
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
@@ -204,3 +230,8 @@ class GatewaySettings(CommonSettings):
     def max_file_size(self) -> int:
         """Largest upload in bytes."""
         return self.max_file_size_mb * 1024 * 1024
+
+    @property
+    def batch_bytes(self) -> int:
+        """Largest manifest in bytes."""
+        return self.batch_mb * 1024 * 1024

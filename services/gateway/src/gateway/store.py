@@ -15,7 +15,7 @@ from gateway.models import Job, Links, TranslationState, Webhook
 _JOB = """
 SELECT id, owner, status, stage, fraction, detail, lane, filename, content_type, size, sha256, options, created_at,
        updated_at, finished_at, duration, language, media, words, segments, provider, model, transcript_blob,
-       error_code, error_message, reused_from
+       error_code, error_message, reused_from, address
   FROM jobs"""
 
 JOB_OF_OWNER = _JOB + " WHERE owner = $1 AND id = $2 AND created_at IS NOT NULL"
@@ -167,6 +167,7 @@ def _job_row(row: Any, translations: Sequence[Any]) -> JobRow:
     return JobRow(
         job=Job(
             **{name: row[name] for name in _SAME},
+            url=row["address"],
             status=row["status"] or "queued",
             fraction=row["fraction"] or 0.0,
             detail=row["detail"] or "",

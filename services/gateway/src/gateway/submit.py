@@ -1,4 +1,4 @@
-"""POST /v1/jobs: bytes stored, event acknowledged, row opened; in this order, so that a 202 is never lost."""
+"""POST /v1/jobs: bytes or address stored, event acknowledged, row opened; in this order, so that no 202 is lost."""
 
 from contextlib import aclosing
 from uuid import UUID
@@ -16,15 +16,18 @@ from gateway.fields import job_options
 from gateway.filenames import printable, sanitise
 from gateway.form import MULTIPART_ROOM, pieces
 from gateway.intake import Intake
+from gateway.models import NewJob
 from gateway.principal import owner_of
-from gateway.problems import JOB_DELETED, TOO_LARGE, Problem
+from gateway.problems import INVALID, JOB_DELETED, TOO_LARGE, Problem
+from gateway.remote import Remote
+from gateway.routing import BODY, body_of
 from gateway.settings import GatewaySettings
 from gateway.walls.gate import Gate
 from gateway.walls.price import Price
 
 
 class Submit:
-    """Takes an upload and makes it a job.
+    """Takes an upload, or an address in a JSON body, and makes it a job.
 
     A client that gets a 503 may send the same request again; with an Idempotency-Key it is the same job. What was
     stored for a request that ended in a 503 stays until the sweep, for its event may still be published.
@@ -36,12 +39,14 @@ class Submit:
         blobs: Blobs,
         control: ControlLog,
         acceptance: Acceptance,
+        remote: Remote,
         gate: Gate,
         settings: GatewaySettings,
     ) -> None:
         self._blobs = blobs
         self._control = control
         self._acceptance = acceptance
+        self._remote = remote
         self._gate = gate
         self._settings = settings
 
@@ -54,7 +59,8 @@ class Submit:
             raise Problem(JOB_DELETED, "The job of this Idempotency-Key was deleted; use a new key.")
         # Before the body: what a limit does not allow need not be sent.
         async with self._gate.held(owner, job_id, self._price(request)) as admission:
-            event = await self._store_upload(request, owner, job_id, idempotent=key is not None)
+            store = self._store_address if BODY in request else self._store_upload
+            event = await store(request, owner, job_id, idempotent=key is not None)
             if key is not None:
                 event = await claim(self._blobs, event)
             job = await self._acceptance.accept(event, admission)
@@ -64,8 +70,17 @@ class Submit:
         """What the job will cost; None where the options come with the body."""
         if request.content_type == "multipart/form-data":
             return None
-        options = job_options(request.query.items())
+        options = body_of(request, NewJob).options if BODY in request else job_options(request.query.items())
         return self._gate.price(options, self._acceptance.plan(options))
+
+    async def _store_address(
+        self, request: web.Request, owner: str, job_id: UUID, *, idempotent: bool
+    ) -> UploadReceived:
+        if beside := sorted(set(request.query)):
+            errors = [(name, "belongs into 'options' of the body") for name in beside]
+            raise Problem(INVALID, f"Not valid beside a JSON body: {', '.join(beside)}.", errors=errors)
+        body = body_of(request, NewJob)
+        return await self._remote.receive(owner, job_id, body.url, body.options, idempotent=idempotent)
 
     async def _store_upload(
         self, request: web.Request, owner: str, job_id: UUID, *, idempotent: bool
@@ -91,7 +106,7 @@ class Submit:
         return UploadReceived(
             job_id=job_id,
             owner=owner,
-            lane=options.priority,
+            lane=options.lane,
             source=BlobRef(name=layout.original(owner, job_id, intake.sha256), size=intake.size),
             filename=sanitise(intake.head.filename),
             content_type=printable(intake.head.content_type),

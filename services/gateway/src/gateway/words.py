@@ -26,6 +26,10 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         # Language tags are the only texts with a pattern.
         "string_pattern_mismatch": "must be a language tag such as 'en' or 'pt-BR'",
         "tuple_type": "must be a list",
+        "timezone_aware": "must say its time zone, as 2026-01-31T12:00:00Z does",
+        "datetime_parsing": "must be a time such as 2026-01-31T12:00:00Z",
+        "datetime_from_date_parsing": "must be a time such as 2026-01-31T12:00:00Z",
+        "datetime_type": "must be a time such as 2026-01-31T12:00:00Z",
         "list_type": "must be a list",
         "too_short": "must have at least {min_length} of them",
         "too_long": "may have at most {max_length} of them",
@@ -48,6 +52,10 @@ def in_words(error: ErrorDetails, model: type[BaseModel]) -> str:
     model
         What the request was read into; its fields are what there is.
     """
+    for part in error["loc"][:-1]:
+        field = model.model_fields.get(str(part))
+        if field is not None and isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
     if error["type"] == "extra_forbidden":
         return f"is unknown; there are {', '.join(model.model_fields)}"
     return _WORDS.get(error["type"], "is not valid").format_map(error.get("ctx", {}))

@@ -11,7 +11,8 @@ def announcement(job: Job) -> Terminal:
     """The terminal event of a job that has ended and was accepted.
 
     It is made of what no later event changes: once a job has ended, events only move the place it got to, and a
-    completed job may get translations that were asked for later, which are not part of it.
+    completed job may get translations that were asked for later, which are not part of it. One thing may come late:
+    which bytes were fetched from an address, when the word of it is read behind the job's end.
     """
     if job.created_at is None or job.finished_at is None:
         raise ValueError("only a job that was accepted and has ended is announced")
@@ -24,6 +25,7 @@ def announcement(job: Job) -> Terminal:
         time=job.finished_at,
         created_at=job.created_at,
         source=BlobRef(name=job.source_blob, size=job.size) if job.source_blob else None,
+        address=job.address,
         filename=job.filename,
         content_type=job.content_type,
         sha256=job.sha256,

@@ -49,14 +49,16 @@ def fold(job: Job | None, event: Event) -> Job:
 def _received(job: Job, event: UploadReceived) -> Job:
     if job.plan is not None:
         return job
+    if not event.remote:
+        job = replace(job, source_blob=event.source.name, size=event.source.size, sha256=event.sha256)
+    elif job.sha256 is None:
+        job = replace(job, source_blob=event.source.name)
     return replace(
         job,
         created_at=event.time,
         filename=storable(event.filename),
         content_type=storable(event.content_type),
-        source_blob=event.source.name,
-        size=event.source.size,
-        sha256=event.sha256,
+        address=storable(event.address),
         options=event.options.model_dump(mode="json"),
         plan=event.plan.model_dump(mode="json"),
         idempotent=event.idempotent,
@@ -68,6 +70,9 @@ def _progressed(job: Job, event: StageProgress) -> Job:
         job = replace(job, duration=max(event.duration, job.duration or 0.0))
     if event.media is not None:
         job = replace(job, media=_one_of(job.media, event.media))
+    if event.source is not None and event.sha256 is not None and job.sha256 is None:
+        # What was fetched is settled once and for all before the first word of it, so every word is the same.
+        job = replace(job, source_blob=event.source.name, size=event.source.size, sha256=event.sha256)
     return _moved(job, event.stage, event.fraction, storable(event.detail))
 
 
@@ -140,6 +145,14 @@ def _announced(job: Job, event: Terminal) -> Job:
     if job.announced:
         return job
     transcript, error = event.transcript, event.error
+    if event.sha256 is not None or event.address is None or job.sha256 is None:
+        source = event.source
+        job = replace(
+            job,
+            source_blob=source.name if source else None,
+            size=source.size if source else None,
+            sha256=event.sha256,
+        )
     job = replace(
         job,
         announced=True,
@@ -149,9 +162,7 @@ def _announced(job: Job, event: Terminal) -> Job:
         finished_at=event.time,
         filename=storable(event.filename),
         content_type=storable(event.content_type),
-        source_blob=event.source.name if event.source else None,
-        size=event.source.size if event.source else None,
-        sha256=event.sha256,
+        address=event.address,
         options=event.options.model_dump(mode="json") if event.options else None,
         duration=event.duration if transcript else job.duration,
         language=event.language,

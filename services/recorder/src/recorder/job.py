@@ -38,7 +38,8 @@ class Job:
     """A job's row, column for column, and its translations by language.
 
     ``created_at`` is None while only other events than `upload.received` were seen. ``translations`` are the
-    languages that follow the transcript, None until it is there. Seconds are floats.
+    languages that follow the transcript, None until it is there. A job with an ``address`` has no ``size`` and
+    ``sha256`` until the bytes are fetched. Seconds are floats.
     """
 
     id: UUID
@@ -74,6 +75,7 @@ class Job:
     error_message: str | None = None
     announced: bool = False
     reused_from: UUID | None = None
+    address: str | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
 
     @property

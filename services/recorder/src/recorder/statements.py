@@ -36,6 +36,7 @@ JOB: Mapping[str, str] = {
     "error_message": "text",
     "announced": "boolean",
     "reused_from": "uuid",
+    "address": "text",
 }
 """The columns of a job and their types, in the order in which they are written."""
 

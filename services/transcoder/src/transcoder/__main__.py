@@ -8,6 +8,7 @@ from common.bus import EachStage
 from common.events import UploadReceived
 from common.leases.open import open_leases
 from common.service import Service, serve
+from transcoder.fetch.open import open_remote
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
 from transcoder.settings import TranscoderSettings
@@ -18,10 +19,14 @@ async def build() -> AsyncIterator[Service]:
     """Open what the transcoder needs; a SIGTERM lets running files finish within `drain_seconds`."""
     settings = TranscoderSettings()
     with closing(await FfmpegDecoder.detect(settings)) as decoder:
-        async with open_blobs(settings) as blobs, open_leases(settings) as leases:
+        async with (
+            open_blobs(settings) as blobs,
+            open_leases(settings) as leases,
+            open_remote(settings, blobs) as remote,
+        ):
             stage = EachStage(
                 event=UploadReceived,
-                handler=Transcode(blobs=blobs, decoder=decoder),
+                handler=Transcode(blobs=blobs, decoder=decoder, remote=remote),
                 concurrency=settings.slots,
                 leased=True,
             )

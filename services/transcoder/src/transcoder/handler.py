@@ -4,6 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TypedDict
 
 from common import layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
@@ -14,15 +15,17 @@ from common.events import BlobRef, SegmentReady, StageProgress, UploadReceived
 from common.manifest import Manifest
 from transcoder.again import completed, copied
 from transcoder.cut import Cutter
-from transcoder.ports import Decoder, Decoding
+from transcoder.ports import Cancelled, Decoder, Decoding, Remote
 from transcoder.segments import SegmentWriter
+
+
+class _Source(TypedDict, total=False):
+    source: BlobRef
+    sha256: str
+
 
 PROGRESS_SECONDS = 1.0
 """Least time between two progress events of a job, first and last excepted."""
-
-
-class _Cancelled(Exception):  # noqa: N818 - named for what happened
-    """The job was cancelled while its audio was being decoded."""
 
 
 class Transcode:
@@ -39,13 +42,18 @@ class Transcode:
         Where the upload lies and the segments go.
     decoder
         Turns the upload into samples.
+    remote
+        Fetches what is not uploaded.
     clock
         Monotonic seconds, for pacing progress.
     """
 
-    def __init__(self, *, blobs: Blobs, decoder: Decoder, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, blobs: Blobs, decoder: Decoder, remote: Remote, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._blobs = blobs
         self._decoder = decoder
+        self._remote = remote
         self._clock = clock
 
     async def __call__(self, event: UploadReceived, context: Context) -> Outputs:
@@ -54,12 +62,14 @@ class Transcode:
         Raises
         ------
         Permanent
-            When the file is no good; its code and message say why.
+            When the file is no good, or cannot be had from its address; its code and message say why.
         Transient
-            When the store is down or full, or the decoder was killed.
+            When the store is down or full, the decoder was killed, or the address does not answer for now.
         """
         name = layout.manifest(event.owner, event.job_id)
         try:
+            if event.remote:
+                event = await self._brought(event, context)
             manifest = await self._stored(event)
             if manifest is None:
                 if context.cancelled():
@@ -69,7 +79,7 @@ class Transcode:
                 # Where another was first, what it stored is what is told of.
                 manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
             results = await completed(self._blobs, event, manifest) if manifest.copied_from is not None else None
-        except _Cancelled:
+        except Cancelled:
             return []
         except BlobNotFound as error:
             if context.cancelled():  # erased while it was worked on
@@ -87,6 +97,17 @@ class Transcode:
             return None
         return Manifest.model_validate_json(await read_all(self._blobs, name))
 
+    async def _brought(self, event: UploadReceived, context: Context) -> UploadReceived:
+        """The event as if the bytes behind its address had been uploaded."""
+        fetched = await self._remote.fetched(event)
+        if fetched is None:
+            if context.cancelled():
+                raise Cancelled
+            await context.publish(_progress(event, 0.0).model_copy(update={"detail": "Fetching the file"}))
+            fetched = await self._remote.fetch(event, context.cancelled)
+        source = BlobRef(name=layout.original(event.owner, event.job_id, fetched.sha256), size=fetched.size)
+        return event.model_copy(update={"source": source, "sha256": fetched.sha256})
+
     async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
         await context.publish(_progress(event, 0.0))
         writer = SegmentWriter(self._blobs, event.owner, event.job_id)
@@ -94,7 +115,7 @@ class Transcode:
             async with self._blobs.local(event.source.name) as source, self._decoder.open(source) as decoding:
                 digest = await self._store(decoding, writer, event, context)
                 return _manifest(event, decoding, writer, digest)
-        except (Permanent, _Cancelled) as ended:
+        except (Permanent, Cancelled) as ended:
             if isinstance(ended, Permanent) and (done := await self._stored(event)) is not None:
                 # This process stood still, another took over and finished: what it told of must stay.
                 return done
@@ -111,7 +132,7 @@ class Transcode:
         told = self._clock()
         async for pcm in decoding.pcm():
             if context.cancelled():
-                raise _Cancelled
+                raise Cancelled
             digest.update(pcm)
             for piece, cut_follows in cutter.feed(pcm):
                 await writer.add(piece)
@@ -124,7 +145,7 @@ class Transcode:
             await writer.add(piece)
             await writer.cut()
         if context.cancelled():  # what is erased meanwhile must not come back
-            raise _Cancelled
+            raise Cancelled
         return digest.hexdigest()
 
 
@@ -134,7 +155,16 @@ def _progress(event: UploadReceived, fraction: float) -> StageProgress:
         stage="transcoder",
         fraction=fraction,
         detail="Reading the file",
+        **_what_was_fetched(event),
     )
+
+
+def _what_was_fetched(event: UploadReceived) -> _Source:
+    """For the row of a job with an address; told with every word, since any of them may be lost."""
+    asked = (layout.address, layout.dropped)
+    if not event.remote or event.source.name in {name(event.owner, event.job_id, event.sha256) for name in asked}:
+        return {}
+    return {"source": event.source, "sha256": event.sha256}
 
 
 def _under_way(event: UploadReceived, decoding: Decoding, seconds: float) -> StageProgress:

@@ -1,10 +1,13 @@
-"""What the handler needs of a decoder."""
+"""What the handler needs of a decoder, and of whoever fetches bytes from addresses."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from common.address import Fetched
+from common.events import UploadReceived
 
 RATE = 16_000
 """Samples a second of everything a decoder gives."""
@@ -61,6 +64,26 @@ class Decoding(Protocol):
 
         A chunk may end inside a sample. Raises `common.errors.Permanent` when the file cannot be decoded or
         exceeds a limit, `common.errors.Transient` when the decoder was killed from outside.
+        """
+        ...
+
+
+class Cancelled(Exception):  # noqa: N818 - named for what happened
+    """The job was cancelled while it was worked on."""
+
+
+class Remote(Protocol):
+    """Brings the bytes of jobs whose source is an address. Both methods may raise `common.blobs.BlobsUnavailable`."""
+
+    async def fetched(self, event: UploadReceived) -> Fetched | None:
+        """What was fetched for the job before, or None."""
+        ...
+
+    async def fetch(self, event: UploadReceived, cancelled: Callable[[], bool]) -> Fetched:
+        """Fetch the bytes and store them as the job's original; of several at once one decides which bytes it has.
+
+        Raises `common.errors.Permanent` and `common.errors.Transient` with words that do not tell the address,
+        `Cancelled` when ``cancelled`` says so, and `common.blobs.BlobNotFound` when the address is gone.
         """
         ...
 

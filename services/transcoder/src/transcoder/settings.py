@@ -1,14 +1,25 @@
 """Settings of the transcoder; the limits are on what comes out of a file, never on how large it is."""
 
 import os
+from typing import Annotated
 
-from pydantic import Field
+from pydantic import AliasChoices, BeforeValidator, Field
+from pydantic_settings import NoDecode
 
 from common.settings import CommonSettings
 
+VIDEO_SITES = (
+    *("youtube.com", "youtu.be", "youtube-nocookie.com", "vimeo.com", "dailymotion.com", "dai.ly"),
+    *("soundcloud.com", "ted.com", "vocaroo.com", "voca.ro"),
+)
+
+
+def _listed(value: object) -> object:
+    return tuple(site.strip() for site in value.split(",") if site.strip()) if isinstance(value, str) else value
+
 
 class TranscoderSettings(CommonSettings):
-    """The limits inside which one file is decoded.
+    """The limits inside which one file is fetched and decoded.
 
     The defaults leave room for a day of audio: that takes about four minutes of CPU and 300 MiB of address space.
     """
@@ -31,6 +42,30 @@ class TranscoderSettings(CommonSettings):
     decoder_uid: int = Field(
         default=65534, ge=1, description="User the decoder runs as when the service itself is root."
     )
+
+    max_file_size_mb: int = Field(
+        default=500,
+        ge=1,
+        validation_alias=AliasChoices("MAX_FILE_SIZE_MB", "SCRIBEWIRE_MAX_FILE_SIZE_MB"),
+        description="Largest file that is fetched from an address, in units of 1,048,576 bytes.",
+    )
+    fetch_seconds: float = Field(
+        default=3600.0, gt=0, description="Seconds spent waiting for one file from an address, in all."
+    )
+    fetch_stall_seconds: float = Field(
+        default=30.0, gt=0, description="Silence of a server after which fetching is put off."
+    )
+    fetch_allow_private: bool = Field(
+        default=False, description="Fetch from private networks and this machine as well; for development."
+    )
+    video_sites: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = Field(
+        default=VIDEO_SITES, description="Sites whose pages yt-dlp is given, separated by commas; none switches it off."
+    )
+
+    @property
+    def max_file_size(self) -> int:
+        """Largest file that is fetched, in bytes."""
+        return self.max_file_size_mb * 1024 * 1024
 
     @property
     def slots(self) -> int:

@@ -30,6 +30,24 @@ class BlobNotFound(Exception):  # noqa: N818 - named for the state, not the clas
     """No blob has this name."""
 
 
+class BlobBusy(Exception):  # noqa: N818 - named for the state, not the class
+    """Somebody else is gathering the same blob right now; nothing of this call was kept for certain."""
+
+
+class OtherSize(Exception):  # noqa: N818 - named for the state, not the class
+    """What is gathered of a blob has another size than the caller believed.
+
+    Parameters
+    ----------
+    size
+        How many bytes there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__(f"{size} bytes are gathered")
+        self.size = size
+
+
 class Blobs(Protocol):
     """Write-once blobs with names as in `common.layout`. Every method may raise `BlobsUnavailable`."""
 
@@ -57,7 +75,60 @@ class Blobs(Protocol):
         ...
 
     async def remove(self, prefix: str) -> int:
-        """Remove every blob whose name begins with the prefix; return how many there were. Repeating is harmless."""
+        """Remove every blob whose name begins with the prefix; return how many there were. Repeating is harmless.
+
+        What is being gathered for such names is removed as well, and not counted.
+        """
+        ...
+
+    async def gather(self, name: str, start: int, chunks: Chunks) -> int:
+        """Add bytes to what is gathered for a name, over as many calls and processes as it takes; see `seal`.
+
+        What came is kept and stored for good before this returns, or raises what ``chunks`` raised, or is cancelled;
+        a process that is killed loses at most what it had not stored yet, see `gathered`.
+
+        Parameters
+        ----------
+        name
+            Name of the blob that will be; none may have it yet.
+        start
+            How many bytes the caller believes there are.
+        chunks
+            The bytes that follow.
+
+        Returns
+        -------
+        int
+            How many bytes there are now.
+
+        Raises
+        ------
+        OtherSize
+            There were not ``start`` bytes; nothing was taken from ``chunks``.
+        BlobBusy
+            Somebody else is gathering, or began meanwhile.
+        """
+        ...
+
+    async def gathered(self, name: str) -> BlobInfo | None:
+        """How many bytes are stored for good of a blob that is being gathered, or is whole; None when nobody began.
+
+        Never less than what a `gather` returned; ``modified`` is when somebody last came with bytes.
+        """
+        ...
+
+    async def seal(self, name: str, size: int) -> None:
+        """Make what was gathered the blob, without copying it; done already, repeating is harmless.
+
+        Raises
+        ------
+        OtherSize
+            There are not ``size`` bytes.
+        BlobBusy
+            Somebody is still gathering.
+        BlobNotFound
+            Nobody began.
+        """
         ...
 
     def local(self, name: str) -> AbstractAsyncContextManager[Path]:

@@ -14,19 +14,19 @@ from azure.core.exceptions import AzureError, HttpResponseError, ResourceNotFoun
 from azure.storage.blob import BlobBlock
 from azure.storage.blob.aio import BlobClient
 
-from common.blobs import BlobInfo, BlobNotFound, Chunks, Name
+from common.blobs import BlobInfo, BlobNotFound, Chunks, Name, OtherSize
 from common.blobs.azerrors import is_absent, unavailable_on_azure_error
 from common.blobs.azure_client import container_client, make_container
+from common.blobs.azure_gather import BLOCK, GATHERING, AzureGathering
 from common.blobs.azure_once import copy_if_absent, create_once, is_whole
 from common.blobs.names import check_name, check_prefix
 from common.blobs.threads import in_thread
 
-BLOCK = 4 * 1024 * 1024
-"""Bytes of one staged block; 50,000 of them make 195 GiB."""
-
 _PUT = 8 * 1024 * 1024
 _CHUNK = 1024 * 1024
 _INCOMING = ".incoming/"
+_GATHERING_DAYS = 8
+"""Azure forgets blocks a week after the last one came; then what lies beside them is of no use."""
 
 
 class AzureBlobs:
@@ -124,6 +124,8 @@ class AzureBlobs:
             msg = "removing needs a prefix"
             raise ValueError(msg)
         removed = 0
+        for name in await self._gathering(prefix):
+            await AzureGathering(self._container, name).forget()
         async for blob in self.list(prefix):
             with unavailable_on_azure_error():
                 removed += await self._delete(blob.name)
@@ -138,15 +140,53 @@ class AzureBlobs:
             await in_thread(file.flush)
             yield Path(file.name)
 
+    async def gather(self, name: str, start: int, chunks: Chunks) -> int:
+        """Add bytes to what is gathered for a name; see `common.blobs.Blobs.gather`."""
+        whole = await self.stat(name)
+        if whole is not None:
+            raise OtherSize(whole.size)
+        gathering = AzureGathering(self._container, name)
+        await gathering.begin(start)
+        return await gathering.add(chunks)
+
+    async def gathered(self, name: str) -> BlobInfo | None:
+        """How many bytes are stored for good of a blob that is being gathered, or is whole."""
+        found = await AzureGathering(self._container, check_name(name)).look()
+        whole = await self.stat(name)  # looked for last: between the two it may become whole, never the other way
+        if whole is not None or found.modified is None:
+            return whole
+        return BlobInfo(name, found.size, found.modified)
+
+    async def seal(self, name: str, size: int) -> None:
+        """Make what was gathered the blob; see `common.blobs.Blobs.seal`."""
+        found = await self.gathered(name)
+        if found is None:
+            raise BlobNotFound(name)
+        gathering = AzureGathering(self._container, name)
+        if found.size != size:
+            raise OtherSize(found.size)
+        if await self.stat(name) is not None:
+            return await gathering.tidy()
+        await gathering.begin(size)
+        return await gathering.commit()
+
     async def sweep(self, older_than: float = 86_400.0) -> int:
         """Remove what crashed writers left in ``.incoming/``, by age in seconds; return how many there were."""
         swept = 0
-        limit = datetime.now(UTC) - timedelta(seconds=older_than)
-        with unavailable_on_azure_error():
-            async for blob in self._container.list_blobs(name_starts_with=_INCOMING):
-                if blob.last_modified < limit:
-                    swept += await self._delete(blob.name)
+        for prefix, age in ((_INCOMING, timedelta(seconds=older_than)), (GATHERING, timedelta(days=_GATHERING_DAYS))):
+            with unavailable_on_azure_error():
+                async for blob in self._container.list_blobs(name_starts_with=prefix):
+                    if blob.last_modified < datetime.now(UTC) - age:
+                        swept += await self._delete(blob.name)
         return swept
+
+    async def _gathering(self, prefix: str) -> set[str]:
+        """Names below a prefix for which something is gathered."""
+        names: set[str] = set()
+        with unavailable_on_azure_error():
+            async for blob in self._container.list_blobs(name_starts_with=GATHERING + prefix):
+                names.add(blob.name.removeprefix(GATHERING).rpartition("/")[0])
+        return {name for name in names if name.startswith(prefix)}
 
     def _blob(self, name: str) -> BlobClient:
         return self._container.get_blob_client(name)

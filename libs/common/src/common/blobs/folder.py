@@ -12,7 +12,8 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from common.blobs import BlobInfo, BlobNotFound, Chunks, Name
+from common.blobs import BlobBusy, BlobInfo, BlobNotFound, Chunks, Name, OtherSize
+from common.blobs.growing import GrowingFile, look
 from common.blobs.incoming import MOST_PIECES, IncomingFile, sync_folder
 from common.blobs.names import check_name, check_prefix
 from common.blobs.oserrors import unavailable_on_oserror
@@ -24,7 +25,11 @@ BLOCK = 1024 * 1024
 WRITTEN = 512 * 1024
 """Bytes written at a time: enough to be worth a thread; a stream holds twice as many."""
 
+GATHERING_DAYS = 8
+"""Days after which what was gathered, and never became a blob, is swept; Azure forgets it within seven."""
+
 _INCOMING = ".incoming"
+_GATHERING = ".gathering"
 _LISTED_AT_A_TIME = 1000
 
 
@@ -34,7 +39,8 @@ class FolderBlobs:
     A blob is written to ``.incoming``, flushed to disk, then linked to its name. A folder that is missing, full,
     read-only or broken is `BlobsUnavailable`; it is never made here, so that an unmounted disk is not mistaken for
     an empty one. One blob's name cannot be another's folder. Bad names raise `ValueError`. A cancellation that comes
-    while the finished bytes are being put under their name comes too late: the blob is then there, whole.
+    while the finished bytes are being put under their name comes too late: the blob is then there, whole. What is
+    gathered over many calls grows as one file in ``.gathering``, under its later name.
 
     Parameters
     ----------
@@ -111,8 +117,35 @@ class FolderBlobs:
             raise BlobNotFound(name)
         yield self._root / name
 
+    async def gather(self, name: str, start: int, chunks: Chunks) -> int:
+        """Add bytes to what is gathered for a name; see `common.blobs.Blobs.gather`."""
+        growing = GrowingFile(self._root, self._root / _GATHERING / check_name(name))
+        try:
+            with unavailable_on_oserror():
+                size = await in_thread(self._grow, growing, name)
+            if size != start:
+                raise OtherSize(size)
+            pieces, ended = await _append_what_comes(growing, chunks)
+            with unavailable_on_oserror():
+                size = await in_thread(_keep, growing, pieces)
+            if ended is not None:
+                raise ended
+            return size
+        finally:
+            await in_thread(growing.close)
+
+    async def gathered(self, name: str) -> BlobInfo | None:
+        """How many bytes are stored for good of a blob that is being gathered, or is whole."""
+        with unavailable_on_oserror():
+            return await in_thread(self._gathered, check_name(name))
+
+    async def seal(self, name: str, size: int) -> None:
+        """Make what was gathered the blob; see `common.blobs.Blobs.seal`."""
+        with unavailable_on_oserror():
+            await in_thread(self._seal, check_name(name), size)
+
     def sweep(self, older_than: float = 86_400.0) -> int:
-        """Remove what crashed writers left in ``.incoming``; blocks.
+        """Remove what crashed writers left in ``.incoming``, and what was gathered and given up; blocks.
 
         Parameters
         ----------
@@ -130,7 +163,49 @@ class FolderBlobs:
                 if path.stat().st_mtime < time.time() - older_than:
                     path.unlink()
                     swept += 1
+        for path in (self._root / _GATHERING).rglob("*"):
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.stat().st_mtime < time.time() - GATHERING_DAYS * 86_400:
+                    path.unlink()
+                    swept += 1
         return swept
+
+    def _grow(self, growing: GrowingFile, name: str) -> int:
+        self._not_whole(growing, name)
+        size = growing.acquire()
+        self._not_whole(growing, name)  # it may have become the blob while we came, and what is open be a new file
+        return size
+
+    def _not_whole(self, growing: GrowingFile, name: str) -> None:
+        whole = self._stat(name)
+        if whole is not None:
+            growing.forget()
+            raise OtherSize(whole.size)
+
+    def _gathered(self, name: str) -> BlobInfo | None:
+        found = look(self._root / _GATHERING / name)
+        whole = self._stat(name)  # looked for last: between the two it may become whole, never the other way
+        if whole is not None or found is None:
+            return whole
+        return _info(name, found)
+
+    def _seal(self, name: str, size: int) -> None:
+        path = self._root / _GATHERING / name
+        if self._gathered(name) is None:
+            raise BlobNotFound(name)
+        growing = GrowingFile(self._root, path)
+        try:
+            found = self._grow(growing, name)
+            if found == size:
+                growing.become(self._root / name)
+                growing.forget()
+        except OtherSize as whole:
+            found = whole.size
+        finally:
+            growing.close()
+        if found != size:
+            raise OtherSize(found)
+        self._prune(path.parent, self._root / _GATHERING)
 
     def _path(self, name: Name) -> Path:
         return self._root / check_name(name if isinstance(name, str) else name())
@@ -162,13 +237,13 @@ class FolderBlobs:
             self._present()
             return None
 
-    def _walk(self, prefix: str) -> Iterator[BlobInfo]:
+    def _walk(self, prefix: str, below: str = "") -> Iterator[BlobInfo]:
         self._present()
         folders = [prefix.rpartition("/")[0]]
         while folders:
             folder = folders.pop()
             try:
-                entries = os.scandir(self._root / folder)
+                entries = os.scandir(self._root / below / folder)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             with entries:
@@ -184,21 +259,25 @@ class FolderBlobs:
                             yield info
 
     def _remove(self, prefix: str) -> int:
+        self._remove_below(prefix, _GATHERING)
+        return self._remove_below(prefix, "")
+
+    def _remove_below(self, prefix: str, below: str) -> int:
         removed = 0
         touched: set[Path] = set()
-        for info in self._walk(prefix):
-            path = self._root / info.name
+        for info in self._walk(prefix, below):
+            path = self._root / below / info.name
             with suppress(FileNotFoundError):
                 path.unlink()
                 removed += 1
                 touched.add(path.parent)
         for folder in sorted(touched, reverse=True):
-            self._prune(folder)
+            self._prune(folder, self._root / below)
         return removed
 
-    def _prune(self, folder: Path) -> None:
+    def _prune(self, folder: Path, top: Path) -> None:
         """Remove a folder and its parents while they are empty; what was erased stays erased after a power cut."""
-        while folder != self._root:
+        while folder != top:
             try:
                 folder.rmdir()
             except FileNotFoundError:
@@ -224,6 +303,39 @@ async def _append_behind(incoming: IncomingFile, chunks: Chunks) -> list[bytes]:
         with unavailable_on_oserror():
             await writing.done()
     return pieces
+
+
+async def _append_what_comes(growing: GrowingFile, chunks: Chunks) -> tuple[list[bytes], BaseException | None]:
+    """Write as `_append_behind`; return what is left for the end, and what ended the chunks before theirs."""
+    pieces: list[bytes] = []
+    size = 0
+    async with Behind() as writing:
+        while True:
+            try:
+                chunk = await anext(chunks, None)
+            except BaseException as error:
+                with unavailable_on_oserror():
+                    await writing.done()
+                return pieces, error
+            if chunk is None:
+                break
+            pieces.append(chunk)
+            size += len(chunk)
+            if size >= WRITTEN or len(pieces) == MOST_PIECES:
+                with unavailable_on_oserror():
+                    await writing.begin(growing.append, pieces)
+                pieces, size = [], 0
+        with unavailable_on_oserror():
+            await writing.done()
+    return pieces, None
+
+
+def _keep(growing: GrowingFile, pieces: Sequence[bytes]) -> int:
+    growing.append(pieces)
+    size = growing.sync()
+    if not growing.in_place():
+        raise BlobBusy  # removed meanwhile: what was written is gone with it
+    return size
 
 
 def _write_whole(incoming: IncomingFile, final: Path, data: bytes) -> bool:

@@ -64,7 +64,7 @@ class IncomingFile:
                 # Somebody may remove the folder again, with the last blob in it, before the link is made.
                 self._root.stat()
                 with suppress(FileNotFoundError):
-                    _make_folder(final.parent)
+                    make_folder(final.parent)
             else:
                 sync_folder(final.parent)
                 return True
@@ -89,14 +89,14 @@ def sync_folder(folder: Path) -> None:
             os.close(handle)
 
 
-def _make_folder(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
     """Make a folder and its missing parents, each flushed to the disk."""
     try:
         folder.mkdir(mode=0o700)
     except FileExistsError:
         return
     except FileNotFoundError:
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
         with suppress(FileExistsError):  # somebody else made it meanwhile
             folder.mkdir(mode=0o700)
     sync_folder(folder.parent)

@@ -7,8 +7,8 @@ from common.events import UploadReceived
 
 OPEN_JOB = """
 INSERT INTO jobs (id, owner, lane, attempt, created_at, updated_at, filename, content_type, source_blob, size, sha256,
-                  options, plan, idempotent)
-SELECT $1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13
+                  options, plan, idempotent, address)
+SELECT $1, $2, $3, $4, $5, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14
  WHERE NOT EXISTS (SELECT FROM erased_jobs WHERE job_id = $1)
 ON CONFLICT (id) DO NOTHING"""
 
@@ -34,8 +34,9 @@ async def open_job(connection: Any, event: UploadReceived) -> None:
         storable(event.content_type),
         event.source.name,
         event.source.size,
-        event.sha256,
+        None if event.remote else event.sha256,
         event.options.model_dump(mode="json"),
         event.plan.model_dump(mode="json"),
         event.idempotent,
+        storable(event.address),
     )

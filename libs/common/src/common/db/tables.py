@@ -62,9 +62,10 @@ jobs = Table(
     Column("error_message", Text),
     Column("announced", Boolean, nullable=False, server_default=false()),
     Column("reused_from", UUID, comment="The job whose results were copied; it may be gone."),
+    Column("address", Text, comment="Where the source was to be fetched from, without what may be secret."),
     Index("jobs_owner_created", "owner", text("created_at DESC"), text("id DESC")),
     Index("jobs_owner_sha256", "owner", "sha256"),
-    Index("jobs_unfinished", "owner", postgresql_where=text("finished_at IS NULL")),
+    Index("jobs_open", "owner", postgresql_where=text("finished_at IS NULL")),
     Index(
         "jobs_unannounced",
         "id",
@@ -331,6 +332,73 @@ mails = Table(
     Column("last_error", Text),
     Index("mails_due", "due_at", postgresql_where=text("sent_at IS NULL AND failed_at IS NULL")),
     Index("mails_account", "account_id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("request", Text, nullable=False, comment="Hash of how it was asked for, besides the body."),
+    Column("keyed", Boolean, nullable=False, comment="It came with an Idempotency-Key, so its bare id stays."),
+    Column("received", Integer, nullable=False, server_default="0", comment="Lines that are in batch_items."),
+    Column("digest", Text, nullable=False, server_default="", comment="SHA-256 of the body up to there."),
+    Column("total", Integer, nullable=False, server_default="0"),
+    Column("bad", Integer, nullable=False, server_default="0"),
+    Column(
+        "completed",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="How many items are in this state; changed by what changes their states.",
+    ),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("cancelled", Integer, nullable=False, server_default="0"),
+    Column("created_at", _time, nullable=False),
+    Column("touched_at", _time, nullable=False),
+    Column("finished_at", _time),
+    Index("batches_owner_created", "owner", text("created_at DESC"), text("id DESC")),
+    Index("batches_open", "status", postgresql_where=text("finished_at IS NULL")),
+)
+
+_out = text("state IN ('claimed', 'released')")
+
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("batch_id", UUID, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("job_id", UUID),
+    Column("reference", Text),
+    Column("kind", Text),
+    Column("address", Text, comment="Encrypted, for there may be a secret in it."),
+    Column("source", Text, comment="The name of a blob, or the id of an upload."),
+    Column("shown", Text),
+    Column("options", JSONB),
+    Column("claimed_at", _time),
+    Column("ended_at", _time),
+    Column("duration", Double),
+    Column("error_field", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Index("batch_items_state", "batch_id", "state", "line"),
+    Index("batch_items_out", "owner", "job_id", postgresql_where=_out),
+    Index("batch_items_ended", "batch_id", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+)
+
+held_jobs = Table(
+    "held_jobs",
+    metadata,
+    Column("job_id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("event", JSONB, nullable=False, comment="The upload.received that is published when it is let go."),
+    Column("deadline", _time),
+    Column("held_at", _time, nullable=False),
+    Column("claimed_at", _time),
 )
 
 account_limits = Table(

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from common.blobs import BlobInfo, BlobNotFound, BlobsUnavailable, Chunks, Name
+from common.blobs import BlobBusy, BlobInfo, BlobNotFound, BlobsUnavailable, Chunks, Name, OtherSize
 from common.blobs.names import check_name, check_prefix
 
 _BLOCK = 1024 * 1024
@@ -21,6 +21,8 @@ class MemoryBlobs:
     def __init__(self) -> None:
         self.down = False
         self._blobs: dict[str, tuple[bytes, datetime]] = {}
+        self._gathered: dict[str, bytearray] = {}
+        self._gathering: set[str] = set()
 
     async def write(self, name: Name, chunks: Chunks | bytes) -> bool:
         """Store the bytes under a name if nothing is there."""
@@ -64,6 +66,8 @@ class MemoryBlobs:
         if not check_prefix(prefix):
             msg = "removing needs a prefix"
             raise ValueError(msg)
+        for name in [name for name in self._gathered if name.startswith(prefix)]:
+            del self._gathered[name]
         names = [name for name in self._blobs if name.startswith(prefix)]
         for name in names:
             del self._blobs[name]
@@ -76,6 +80,45 @@ class MemoryBlobs:
             file.write(self._data(name))
             file.flush()
             yield Path(file.name)
+
+    async def gather(self, name: str, start: int, chunks: Chunks) -> int:
+        """Add bytes to what is gathered for a name."""
+        found = await self.gathered(name)
+        size = found.size if found is not None else 0
+        if size != start or name in self._blobs:
+            raise OtherSize(size)
+        if name in self._gathering:
+            raise BlobBusy
+        self._gathering.add(name)
+        held = self._gathered.setdefault(name, bytearray())
+        try:
+            async for chunk in chunks:
+                self._up()
+                held += chunk
+        finally:
+            self._gathering.discard(name)
+        if self._gathered.get(name) is not held:
+            raise BlobBusy
+        return len(held)
+
+    async def gathered(self, name: str) -> BlobInfo | None:
+        """How many bytes there are of a blob that is being gathered, or is whole."""
+        whole = await self.stat(name)
+        if whole is not None or name not in self._gathered:
+            return whole
+        return BlobInfo(name, len(self._gathered[name]), datetime.now(UTC))
+
+    async def seal(self, name: str, size: int) -> None:
+        """Make what was gathered the blob."""
+        found = await self.gathered(name)
+        if found is None:
+            raise BlobNotFound(name)
+        if found.size != size:
+            raise OtherSize(found.size)
+        if name in self._gathering:
+            raise BlobBusy
+        if name in self._gathered:
+            self._blobs[name] = (bytes(self._gathered.pop(name)), datetime.now(UTC))
 
     def _data(self, name: str) -> bytes:
         self._up()

@@ -181,7 +181,6 @@ CREATE TABLE counted_jobs (
     "COMMENT ON COLUMN counted_jobs.pending IS 'The job''s row was not seen yet: its upload may be under way.'",
     "CREATE INDEX counted_jobs_pending ON counted_jobs (owner) WHERE pending",
     "CREATE INDEX counted_jobs_at ON counted_jobs (at)",
-    "CREATE INDEX jobs_unfinished ON jobs (owner) WHERE finished_at IS NULL",
     ADMIT,
     GIVE_BACK,
     RECOUNT,

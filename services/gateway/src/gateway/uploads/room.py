@@ -1,0 +1,43 @@
+"""The parts of this room, joined."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from common.blobs import Blobs
+from gateway.acceptance import Acceptance
+from gateway.problems import Handler
+from gateway.settings import GatewaySettings
+from gateway.uploads.api import Tus
+from gateway.uploads.finish import Finish
+from gateway.uploads.hashing import Hashes
+from gateway.uploads.receiving import Receiving
+from gateway.uploads.store import UploadStore
+from gateway.uploads.table import OPTIONS, ROUTES
+from gateway.uploads.uploads import Uploads
+
+
+@dataclass(frozen=True)
+class UploadsRoom:
+    """Handlers by operation, and the uploads for other rooms."""
+
+    handlers: dict[str, Handler]
+    uploads: Uploads
+
+
+def uploads_room(blobs: Blobs, acceptance: Acceptance, settings: GatewaySettings) -> UploadsRoom:
+    """Join the parts."""
+    store, hashes = UploadStore(blobs), Hashes()
+    finish = Finish(blobs, store, hashes, acceptance)
+    uploads = Uploads(blobs, store, finish, lifetime=timedelta(hours=settings.upload_hours))
+    tus = Tus(
+        store=store,
+        uploads=uploads,
+        receiving=Receiving(blobs, hashes, stall=settings.upload_stall_seconds),
+        finish=finish,
+        acceptance=acceptance,
+        limit=settings.max_file_size,
+    )
+    handlers: dict[str, Handler] = {
+        route.operation: tus.options if route.operation in OPTIONS else tus for route in ROUTES
+    }
+    return UploadsRoom(handlers, uploads)
