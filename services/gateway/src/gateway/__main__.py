@@ -143,8 +143,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         )
         await _in_background(opened, live.run())
         await _in_background(opened, identity.keep_tidy())
-        for work in walls.background(store=store, control=control, producer=producer):
-            await _in_background(opened, work)
+        await _in_background(opened, walls.run(store=store, control=control, producer=producer))
         await _in_background(
             opened, keep_sweeping(blobs, store, older_than=timedelta(hours=settings.orphan_hours), every=SWEEP_EVERY)
         )

@@ -1,6 +1,7 @@
 """The room of the walls, joined."""
 
-from collections.abc import Coroutine, Mapping, Sequence
+import asyncio
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
 from common import catalogue
@@ -41,9 +42,7 @@ class Walls:
             "list_usage": self._usage.records,
         }
 
-    def background(
-        self, *, store: Store, control: ControlLog, producer: Producer
-    ) -> tuple[Coroutine[None, None, None], ...]:
-        """What runs until it is cancelled: counts made good, and what is due erased."""
+    async def run(self, *, store: Store, control: ControlLog, producer: Producer) -> None:
+        """Make counts good and erase what is due, until cancelled."""
         retention = Retention(store=store, walls=self.store, gate=self.gate, control=control, producer=producer)
-        return keep_counting(self.store), retention.run(self._every)
+        await asyncio.gather(keep_counting(self.store), retention.run(self._every))
