@@ -71,7 +71,6 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
     str
         The address it serves at.
     """
-    before = outside(settings, Callers(settings.trusted_networks))
     crypt = Crypt.of_file(settings.encryption_keys_file)
     accepted = Accepted()
     async with contextlib.AsyncExitStack() as opened:
@@ -139,7 +138,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
                 **walls.handlers(),
             },
             door or entrance.door,
-            before,
+            outside(settings, Callers(settings.trusted_networks)),
         )
         await _in_background(opened, live.run())
         await _in_background(opened, identity.keep_tidy())
