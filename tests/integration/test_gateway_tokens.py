@@ -108,6 +108,10 @@ async def test_somebody_of_another_issuer_gets_an_account_of_their_own_once(sett
     assert shown[0]["role"] == "user"
     found = await rows(setting.here, "SELECT account_id FROM oidc_identities WHERE subject = 'auth0|first-sight'")
     assert [str(row["account_id"]) for row in found] == list(ids)
+    noted = await rows(
+        setting.here, "SELECT actor FROM audit_log WHERE action = 'account.created' AND actor = ANY($1)", ids
+    )
+    assert len(noted) == 1
     other = await get(setting.here, setting.issuer.token(sub="auth0|second"))
     assert other["id"] not in ids
 

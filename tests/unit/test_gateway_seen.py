@@ -11,9 +11,9 @@ from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 from structlog.testing import capture_logs
 
+from gateway.batched import Batched
 from gateway.database import StoreUnavailable
 from gateway.identity import seen as seen_module
-from gateway.identity.batched import Batched
 from gateway.identity.keys import Admitted
 from gateway.identity.refused import BURST, Refusals
 from gateway.identity.seen import AWAY, FRESH, WRONG, Seen
@@ -154,7 +154,7 @@ async def test_look_ups_go_one_at_a_time_and_those_that_wait_go_together() -> No
             raise StoreUnavailable
         return {name: len(name) for name in names if name != "none"}
 
-    batched = Batched(look)
+    batched: Batched[str, int] = Batched(look)
     first = asyncio.create_task(batched.find("a"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -164,6 +164,11 @@ async def test_look_ups_go_one_at_a_time_and_those_that_wait_go_together() -> No
     with pytest.raises(StoreUnavailable):
         await batched.find("bad")
     assert await batched.find("bb") == 2
+    # Who gives up takes nothing from who asks for the same.
+    patient, hasty = (asyncio.create_task(batched.find("ccc")) for _ in range(2))
+    await asyncio.sleep(0)
+    hasty.cancel()
+    assert await patient == 3
 
 
 class Journal:
