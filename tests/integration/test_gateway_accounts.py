@@ -71,6 +71,7 @@ async def test_a_login_may_be_by_either_name_in_any_case(gateway: RunningGateway
         ({"data_retention_agreed": None}, "data_retention_agreed"),
         ({"first_name": "x" * 101}, "first_name"),
         ({"role": "admin"}, "role"),
+        ({"marketing_consent": "true"}, "marketing_consent"),
     ],
 )
 async def test_a_registration_that_is_not_valid_names_the_field(
@@ -253,7 +254,7 @@ async def test_lists_come_in_pages(gateway: RunningGateway) -> None:
     ) as answer:
         second = await answer.json()
     assert [line["actor"] for line in first["lines"] + second["lines"]] == people[::-1]
-    for bad in ("cursor=x", "actor=%00", "since=0001-01-01T00:00:00Z", "limit=0"):
+    for bad in ("cursor=x", "actor=%00", "since=0001-01-01T00:00:00Z", "since=2026", "limit=0"):
         async with gateway.http.get(f"/v1/admin/audit?{bad}") as answer:
             assert answer.status == (200 if bad == "actor=%00" else 422)
 

@@ -5,6 +5,7 @@ import os
 import stat
 from pathlib import Path
 
+from common.crypt import Crypt
 from scribewire_local.home import Home
 from scribewire_local.process import start_time
 from scribewire_local.state import GatewayAddress, PartStatus, State
@@ -30,8 +31,13 @@ def test_the_key_is_random_private_and_kept(tmp_path: Path) -> None:
     assert mode(first.key_file) == 0o600
     assert mode(first.folder) & 0o066 == 0
     assert {mode(part) for part in (first.kafka, first.blobs, first.logs)} == {0o700}
+    sealed = first.encryption_keys.read_text()
+    assert Crypt([sealed.strip()]).encrypt("x")
+    assert sealed != second.encryption_keys.read_text()
+    assert mode(first.encryption_keys) == 0o600
     first.make()
     assert first.key_file.read_text() == key
+    assert first.encryption_keys.read_text() == sealed
 
 
 def test_a_folder_that_was_there_keeps_its_mode(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
+from common.crypt import generate
 from scribewire_local import launch
 from scribewire_local.doctor import examine
 from scribewire_local.home import Home
@@ -24,6 +25,8 @@ from scribewire_local.state import GatewayAddress, State
 app = typer.Typer()
 topics = typer.Typer(help="Kafka topics.")
 app.add_typer(topics, name="topics")
+admin = typer.Typer(help="Accounts, by whoever runs the service.")
+app.add_typer(admin, name="admin")
 
 _COLOURS = {"running": "green", "starting": "yellow", "restarting": "red", "stopped": "dim"}
 _MARKS = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
@@ -111,6 +114,41 @@ def dead(context: typer.Context) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "common.bus.dead", *context.args], env=_joined(_settings()), check=False
     )
+    raise typer.Exit(done.returncode)
+
+
+_PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@admin.command("create-admin", context_settings=_PASSED_ON)
+def create_admin(context: typer.Context) -> None:
+    """Make an admin: --email ADDRESS [--username NAME] [--generate | --password-stdin]."""
+    _run("gateway.identity.admin", "create-admin", *context.args)
+
+
+@admin.command("import", context_settings=_PASSED_ON)
+def import_accounts(context: typer.Context) -> None:
+    """Bring accounts over from the systems before: --sqlite FILE, or --flask-url URL."""
+    _run("gateway.identity.importer", *context.args)
+
+
+@admin.command("rotate-encryption")
+def rotate_encryption() -> None:
+    """Put a new key on top of the encryption keys; what is written after the next start is encrypted with it."""
+    settings = _settings()
+    keys = settings.encryption_keys_file or Home(settings.home).encryption_keys
+    generate(keys)
+    typer.echo(f"new key in {keys}; restart the services, then run: scribewire admin encrypt-anew")
+
+
+@admin.command("encrypt-anew")
+def encrypt_anew() -> None:
+    """Encrypt with the newest key what older ones had encrypted; afterwards those may be taken out of the file."""
+    _run("common.crypt", "rotate")
+
+
+def _run(module: str, *arguments: str) -> NoReturn:
+    done = subprocess.run([sys.executable, "-m", module, *arguments], env=_joined(_settings()), check=False)
     raise typer.Exit(done.returncode)
 
 

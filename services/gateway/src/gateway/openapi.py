@@ -27,11 +27,13 @@ _TITLES = {
     410: "It has expired, or is not offered any more.",
     412: "This version of the protocol is not spoken here.",
     413: "Too large.",
+    414: "The address is too long.",
     415: "The body is compressed, or of a type that is not read here.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     423: "Another request is at it.",
     460: "The checksum is of other bytes.",
     429: "Too many attempts; try again after `Retry-After` seconds.",
+    431: "The headers are too large.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -64,6 +66,7 @@ def document() -> dict[str, Any]:
                 "securitySchemes": {
                     "bearer": {"type": "http", "scheme": "bearer"},
                     "key": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+                    "stream": {"type": "apiKey", "in": "query", "name": "access_token"},
                 }
             },
             "security": [{"bearer": []}, {"key": []}],
@@ -89,7 +92,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = (*_door_problems(route), *route.problems)
+    problems = sorted({*_UNREAD, *_door_problems(route), *route.problems})
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -115,13 +118,19 @@ def _operation(route: Route) -> dict[str, Any]:
         operation["security"] = []
     elif route.door == "loopback":
         operation["security"] = [{}, {"bearer": []}, {"key": []}]
+    elif route.scope == "stream":
+        operation["security"] = [{"bearer": []}, {"key": []}, {"stream": []}]
     return operation
+
+
+_UNREAD = (400, 414, 431)
+"""Problems of requests that are refused before anybody looks where they go."""
 
 
 def _door_problems(route: Route) -> tuple[int, ...]:
     if route.door == "open":
         return ()
-    return (401,) if route.scope is None else (401, 403)
+    return (401, 403)  # 403 also where no scope is asked for: a stream token opens streams only.
 
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:

@@ -117,14 +117,17 @@ class GatewaySettings(CommonSettings):
         default=None, description="`iss` of another issuer's tokens, letter by letter; an https address."
     )
     oidc_audience: str | None = Field(
-        default=None,
-        validation_alias=AliasChoices("SCRIBEWIRE_OIDC_AUDIENCE", "AUTH0_AUDIENCE"),
-        description="`aud` that its tokens must have; needed with an issuer.",
+        default=None, description="`aud` that its tokens must have; needed with an issuer."
     )
     auth0_domain: str | None = Field(
         default=None,
         validation_alias=AliasChoices("AUTH0_DOMAIN", "SCRIBEWIRE_AUTH0_DOMAIN"),
         description="Auth0's domain, such as `example.eu.auth0.com`; short for the issuer `https://DOMAIN/`.",
+    )
+    auth0_audience: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("AUTH0_AUDIENCE", "SCRIBEWIRE_AUTH0_AUDIENCE"),
+        description="`aud` that Auth0's tokens must have; needed with a domain.",
     )
     auth0_request_timeout: float = Field(
         default=10.0,
@@ -133,7 +136,10 @@ class GatewaySettings(CommonSettings):
         description="Longest wait for an answer of the issuer, in seconds.",
     )
 
-    @field_validator("key_pepper", "legacy_api_key", "oidc_issuer", "oidc_audience", "auth0_domain", mode="before")
+    @field_validator(
+        *("key_pepper", "legacy_api_key", "oidc_issuer", "oidc_audience", "auth0_domain", "auth0_audience"),
+        mode="before",
+    )
     @classmethod
     def _nothing_is_none(cls, value: object) -> object:
         # Compose files pass on variables that are not set as empty ones.
@@ -149,7 +155,7 @@ class GatewaySettings(CommonSettings):
 
     @model_validator(mode="after")
     def _issuer_has_audience(self) -> "GatewaySettings":
-        if self.issuer is not None and self.oidc_audience is None:
+        if self.issuer is not None and self.audience is None:
             msg = "AUTH0_AUDIENCE or SCRIBEWIRE_OIDC_AUDIENCE is needed: without it tokens made for others would do"
             raise ValueError(msg)
         return self
@@ -179,6 +185,11 @@ class GatewaySettings(CommonSettings):
         if self.oidc_issuer is None and self.auth0_domain is not None:
             return f"https://{self.auth0_domain}/"
         return self.oidc_issuer
+
+    @property
+    def audience(self) -> str | None:
+        """Who those tokens must be for."""
+        return self.auth0_audience if self.oidc_issuer is None else self.oidc_audience
 
     @property
     def trusted_networks(self) -> list[str]:

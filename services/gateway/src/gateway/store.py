@@ -9,6 +9,7 @@ from uuid import UUID
 from common.db.open_job import open_job
 from common.events import ErrorInfo, UploadReceived
 from common.options import BESIDE_THE_RESULT, JobOptions
+from gateway.batched import Batched
 from gateway.database import Database
 from gateway.models import Job, Links, TranslationState, Webhook
 
@@ -18,7 +19,12 @@ SELECT id, owner, status, stage, fraction, detail, lane, filename, content_type,
        error_code, error_message, reused_from, address
   FROM jobs"""
 
-JOB_OF_OWNER = _JOB + " WHERE owner = $1 AND id = $2 AND created_at IS NOT NULL"
+JOBS_OF_OWNERS = (
+    _JOB
+    + """
+  JOIN unnest($1::text[], $2::uuid[]) AS asked (owner, id) USING (owner, id)
+ WHERE created_at IS NOT NULL"""
+)
 
 NEWEST_JOBS = (
     _JOB
@@ -84,6 +90,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._jobs = Batched(self._jobs_of_owners)
 
     async def open(self, event: UploadReceived) -> None:
         """Open the job's row unless it is there; the recorder does the same from the event."""
@@ -91,12 +98,18 @@ class Store:
             await open_job(connection, event)
 
     async def job(self, owner: str, job: UUID) -> JobRow | None:
-        """One job of an owner."""
+        """One job of an owner; those that are asked for at the same time are read together."""
+        return await self._jobs.find((owner, job))
+
+    async def _jobs_of_owners(self, asked: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], JobRow]:
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(JOB_OF_OWNER, owner, job)
-            if row is None:
-                return None
-            return _job_row(row, await connection.fetch(TRANSLATIONS_OF_JOBS, [job]))
+            rows = await connection.fetch(JOBS_OF_OWNERS, [owner for owner, _ in asked], [job for _, job in asked])
+            translated = [row["id"] for row in rows if (row["options"] or {}).get("translate")]
+            translations = await connection.fetch(TRANSLATIONS_OF_JOBS, translated) if translated else []
+        return {
+            (row["owner"], row["id"]): _job_row(row, [t for t in translations if t["job_id"] == row["id"]])
+            for row in rows
+        }
 
     async def newest(
         self, owner: str, *, status: str | None, before: tuple[datetime, UUID] | None, limit: int

@@ -40,11 +40,10 @@ GIVEN_UP = """
 UPDATE mails SET attempts = $2, failed_at = now(), due_at = NULL, body = NULL, last_error = $3
  WHERE id = $1 AND sent_at IS NULL AND failed_at IS NULL"""
 
-
 UNREADABLE = """
 UPDATE mails
    SET attempts = attempts + 1, last_error = 'none of the keys here made it', due_at = now() + $2::interval,
-       failed_at = CASE WHEN attempts >= $3 THEN now() END
+       failed_at = CASE WHEN attempts >= $3 THEN now() END, body = CASE WHEN attempts < $3 THEN body END
  WHERE id = $1"""
 
 _WAIT_FOR_KEY = timedelta(minutes=5)

@@ -106,13 +106,19 @@ class SmtpSender:
     def _message(self, mail: Mail) -> EmailMessage:
         message = EmailMessage()
         message["From"] = self._sender
-        message["To"] = mail.recipient
+        message["To"] = _written(mail.recipient)
         message["Subject"] = SUBJECT + mail.subject
         message["Date"] = format_datetime(localtime())
         message["Message-ID"] = f"<{mail.id}@{self._sender.rpartition('@')[2].rstrip('>')}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.text)
         return message
+
+
+def _written(recipient: str) -> str:
+    """The address with its domain as DNS knows it: few servers take other letters than ASCII."""
+    local, _, domain = recipient.rpartition("@")
+    return f"{local}@{domain.encode('idna').decode()}"
 
 
 def _is_about_the_mail(error: aiosmtplib.SMTPResponseException) -> bool:

@@ -24,6 +24,7 @@ async def open_pool(
         timeout=5,
         command_timeout=30,
         init=_init,
+        reset=_keep,
         server_settings={"application_name": "scribewire", "search_path": search_path},
     )
     async with pool:
@@ -32,3 +33,11 @@ async def open_pool(
 
 async def _init(connection: asyncpg.Connection) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+
+
+async def _keep(_connection: asyncpg.Connection) -> None:
+    """Give a connection back as it is.
+
+    Open transactions are rolled back before. By default asyncpg also resets what a session may have set, at the cost
+    of a statement for each time a connection was lent; nobody sets anything for longer than a transaction here.
+    """

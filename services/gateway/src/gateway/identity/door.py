@@ -17,6 +17,7 @@ from gateway.identity.jwks import IssuerUnavailable
 from gateway.identity.key_format import BEGINNING
 from gateway.identity.keys import Admitted, Keys
 from gateway.identity.oidc import Oidc
+from gateway.identity.ports import Audit
 from gateway.identity.refused import Refusals, Refused
 from gateway.identity.seen import FRESH, Seen
 from gateway.identity.tokens import AccessClaims, Tokens
@@ -76,6 +77,7 @@ class IdentityDoor:
         accounts: Accounts,
         seen: Seen,
         refusals: Refusals,
+        audit: Audit,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._operator = operator
@@ -89,6 +91,7 @@ class IdentityDoor:
         self._accounts = accounts
         self._seen = seen
         self._refusals = refusals
+        self._audit = audit
         self._clock = clock
         self._away_until = float("-inf")
 
@@ -132,7 +135,7 @@ class IdentityDoor:
             raise unauthorized(shown=True)
         changes = self._seen.changes
         try:
-            admitted = await self._check(shown)
+            admitted = await self._check(request, shown)
         except Refused as refused:
             self._seen.refuse(digest, refused.reason)
             self._refusals.tell(request, kind, refused.reason)
@@ -147,7 +150,7 @@ class IdentityDoor:
         self._seen.confirm(digest, admitted, changes=changes)
         return admitted.principal
 
-    async def _check(self, shown: str) -> Admitted:
+    async def _check(self, request: web.Request, shown: str) -> Admitted:
         if shown.startswith(BEGINNING):
             return await self._keys.check(shown)
         if "." not in shown:
@@ -155,7 +158,9 @@ class IdentityDoor:
         found = compact.read(shown)
         if self._oidc is not None and found.claims.get("iss") == self._oidc.issuer:
             foreign = await self._oidc.verify(found)
-            account = await self._identities.account(foreign.issuer, foreign.subject)
+            account, made = await self._identities.account(foreign.issuer, foreign.subject)
+            if made:
+                await self._audit(request, "account.created", actor=str(account), issuer=foreign.issuer)
             return Admitted(_principal(await self._accounts.active(account), "oidc"), foreign.ends)
         claims = await self._tokens.verify(found)
         if claims.session is None:

@@ -19,8 +19,8 @@ class Identities:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def account(self, issuer: str, subject: str) -> UUID:
-        """The account of an identity, made when it is seen for the first time.
+    async def account(self, issuer: str, subject: str) -> tuple[UUID, bool]:
+        """The account of an identity, made when it is seen for the first time; and whether it was made now.
 
         It is a new account in any case: none is given to whoever has its e-mail address at an issuer, for what an
         issuer says of an address need not be true.
@@ -28,13 +28,13 @@ class Identities:
         async with self._database.connection() as connection:
             known: UUID | None = await connection.fetchval(FIND, issuer, subject)
             if known is not None:
-                return known
+                return known, False
             async with connection.transaction():
                 await connection.execute(ONE_AT_A_TIME, issuer, subject)
                 known = await connection.fetchval(FIND, issuer, subject)
                 if known is not None:
-                    return known
+                    return known, False
                 account = uuid4()
                 await connection.execute(ADD_ACCOUNT, account)
                 await connection.execute(ADD, issuer, subject, account)
-                return account
+                return account, True

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
+from gateway.batched import Batched
 from gateway.identity import key_format
-from gateway.identity.batched import Batched
 from gateway.identity.key_models import ApiKey, KeyScope
 from gateway.identity.key_store import KeyRow, KeyStore
 from gateway.identity.refused import Refused

@@ -1,17 +1,24 @@
 """What the addresses of accounts take and answer."""
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from gateway.identity import rules
 from gateway.identity.account import Person, Plan, Role
 
 
-class _Taken(BaseModel):
-    """What is taken: an unknown field is refused."""
+class _Body(BaseModel):
+    """What is taken as JSON: an unknown field is refused, and `"true"` is a text."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Query(BaseModel):
+    """What is taken in the address: an unknown parameter is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,13 +57,21 @@ def _near(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[AwareDatetime, AfterValidator(_near)]
+def _written(moment: object) -> object:
+    # A number would be taken for seconds since 1970, which nobody means by 2026.
+    if isinstance(moment, str) and not re.match(r"\d{4}-\d\d-\d\dT", moment):
+        msg = "must be a time such as 2026-01-31T12:00:00Z"
+        raise ValueError(msg)
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_near)]
 Agreed = Annotated[bool, Field(json_schema_extra={"const": True}), AfterValidator(_agreed)]
 Login = Annotated[str, Field(min_length=1, max_length=320)]
 Token = Annotated[str, Field(min_length=1, max_length=8000)]
 
 
-class Registration(_Taken):
+class Registration(_Body):
     """A person who wants an account."""
 
     email: Email
@@ -70,7 +85,7 @@ class Registration(_Taken):
     marketing_consent: bool = False
 
 
-class LoginBody(_Taken):
+class LoginBody(_Body):
     """Who wants to come in: one of `login`, `email` and `username`, and the password."""
 
     login: Login | None = Field(default=None, description="E-mail address or user name.")
@@ -91,39 +106,39 @@ class LoginBody(_Taken):
         return self.login or self.email or self.username or ""
 
 
-class RefreshBody(_Taken):
+class RefreshBody(_Body):
     """A refresh token to exchange."""
 
     refresh_token: Token
 
 
-class ChangePassword(_Taken):
+class ChangePassword(_Body):
     """The old password and the new one."""
 
     current_password: Password
     new_password: NewPassword
 
 
-class ForgotPassword(_Taken):
+class ForgotPassword(_Body):
     """Whose password is lost."""
 
     email: Email
 
 
-class ResetPassword(_Taken):
+class ResetPassword(_Body):
     """The token of the mail and the new password."""
 
     token: Token
     password: NewPassword
 
 
-class ConfirmEmail(_Taken):
+class ConfirmEmail(_Body):
     """The token of the mail."""
 
     token: Token
 
 
-class ProfileChange(_Taken):
+class ProfileChange(_Body):
     """What to change of one's own account; what is not named stays, `null` empties it where that is possible."""
 
     email: Email | None = Field(default=None, description="Needs `current_password` where there is one.")
@@ -135,7 +150,7 @@ class ProfileChange(_Taken):
     marketing_consent: bool | None = None
 
 
-class AccountChange(_Taken):
+class AccountChange(_Body):
     """What an admin may change of an account."""
 
     role: Role | None = None
@@ -228,7 +243,7 @@ class Said(BaseModel):
     detail: str
 
 
-class PeopleQuery(_Taken):
+class PeopleQuery(_Query):
     """Which accounts to list."""
 
     limit: int = Field(default=50, ge=1, le=100, description="Accounts on a page.")
@@ -245,7 +260,7 @@ class People(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
 
 
-class AuditQuery(_Taken):
+class AuditQuery(_Query):
     """Which lines of the audit log to list."""
 
     limit: int = Field(default=100, ge=1, le=500, description="Lines on a page.")

@@ -80,6 +80,7 @@ async def open_door(
             accounts=accounts,
             seen=seen,
             refusals=refusals,
+            audit=audit,
         )
         yield OpenedDoor(door, tokens, seen, _handlers(KeysApi(keys=keys, audit=audit), StreamTokensApi(tokens)))
 
@@ -97,7 +98,7 @@ def _handlers(keys: KeysApi, streams: StreamTokensApi) -> dict[str, Handler]:
 
 
 async def _open_oidc(opened: contextlib.AsyncExitStack, settings: GatewaySettings) -> Oidc | None:
-    if settings.issuer is None or settings.oidc_audience is None:
+    if settings.issuer is None or settings.audience is None:
         return None
     if not is_safe(settings.issuer):
         msg = "the issuer of tokens must have an https address"
@@ -106,7 +107,7 @@ async def _open_oidc(opened: contextlib.AsyncExitStack, settings: GatewaySetting
     keys = Jwks(settings.issuer, http=http, seconds=settings.auth0_request_timeout)
     opened.push_async_callback(keys.close)
     _in_background(opened, keys.warm())
-    return Oidc(issuer=settings.issuer, audience=settings.oidc_audience, keys=keys)
+    return Oidc(issuer=settings.issuer, audience=settings.audience, keys=keys)
 
 
 def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:

@@ -15,7 +15,7 @@ from gateway.identity.mailbox import Mailbox
 from gateway.identity.models import ChangePassword, Profile, ProfileChange, Said, UserInfo
 from gateway.identity.passwords import Passwords
 from gateway.identity.ports import Audit
-from gateway.identity.register import change_address
+from gateway.identity.register import address_limit, change_address
 from gateway.identity.session_store import SessionStore
 from gateway.identity.throttle import Throttle, login_limits
 from gateway.principal import principal_of
@@ -126,6 +126,7 @@ class ProfileApi:
 
     async def _move(self, request: web.Request, person: Person, email: str) -> None:
         account = person.account
+        await self._throttle.take([address_limit(self._callers, request)])
         if not self._confirm:
             await change_address(
                 request, self._accounts, self._mailbox, self._audit, account=account, email=email, confirmed=False

@@ -18,7 +18,7 @@ from gateway.identity.passwords import Passwords
 from gateway.identity.ports import Audit
 from gateway.identity.register import bad_token
 from gateway.identity.reset_store import ResetStore
-from gateway.identity.throttle import Limit, Throttle
+from gateway.identity.throttle import Limit, Throttle, mail_limit
 from gateway.routing import body_of
 
 log = structlog.get_logger(__name__)
@@ -88,12 +88,17 @@ class RecoveryApi:
         # Hashing is work: only for who has a token.
         if not await self._resets.good(token):
             raise bad_token("ask for another mail")
-        account = await self._resets.use(token, await self._passwords.hash(password))
+        address = self._callers.address(request)
+        account = await self._resets.use(token, await self._passwords.hash(password), address)
         if account is None:
             raise bad_token("ask for another mail")
         await self._audit(request, "password.reset", actor=str(account))
         person = await self._accounts.person(account)
-        if person is not None and person.account.email is not None:
+        if person is None:
+            return
+        names = [name for name in (person.account.email, person.account.username) if name is not None]
+        await self._throttle.forget(map(rules.key, names), address)
+        if person.account.email is not None:
             await self._mailbox.put(letters.password_changed(), person.account.email, account=account)
 
     async def _send(self, request: web.Request, email: str) -> None:
@@ -101,9 +106,7 @@ class RecoveryApi:
             account = await self._accounts.by_email(email)
             if account is None or not account.is_active or account.email is None or not self._mailbox.on:
                 return
-            # Three at once, then ever fewer: nobody's mailbox is filled by a stranger.
-            limit = Limit(f"forgot {rules.key(email)}", 3, first=300.0, longest=3600.0, forgotten=timedelta(hours=6))
-            if not await self._throttle.allowed(limit):
+            if not await self._throttle.allowed(mail_limit(email)):
                 return
             token = await self._resets.add(account.id, self._callers.address(request))
             letter = letters.reset(self._base, token, self._minutes)

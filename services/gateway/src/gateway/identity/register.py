@@ -18,7 +18,7 @@ from gateway.identity.mailbox import Mailbox
 from gateway.identity.models import ConfirmEmail, Registration, Said
 from gateway.identity.passwords import Passwords
 from gateway.identity.ports import Audit
-from gateway.identity.throttle import Limit, Throttle
+from gateway.identity.throttle import Limit, Throttle, mail_limit
 from gateway.problems import BAD_TOKEN, TAKEN, Problem
 from gateway.routing import body_of
 
@@ -61,7 +61,7 @@ class RegisterApi:
     async def register(self, request: web.Request) -> web.Response:
         """POST register: 201 with tokens, or 202 when a mail has to be answered first."""
         body = body_of(request, Registration)
-        await self._throttle.take([Limit(f"register from {place_of(self._callers, request)}", 20, forgotten=_HOUR)])
+        await self._throttle.take([address_limit(self._callers, request)])
         # Hashed in every case: how long it takes must not tell who has an account.
         new = NewAccount(
             **body.model_dump(include={"email", "username", "first_name", "last_name", "company"}),
@@ -100,7 +100,8 @@ class RegisterApi:
         letter = letters.welcome(self._base, token, self._confirmations.hours)
         if taken == "email":
             letter = letters.already_there(self._base)
-        await self._mailbox.put(letter, email)
+        if await self._throttle.allowed(mail_limit(email)):
+            await self._mailbox.put(letter, email)
         return json_answer(
             Said(status="mail_sent", detail="Answer the mail that was sent to this address."), status=202
         )
@@ -122,6 +123,11 @@ class RegisterApi:
         await change_address(
             request, self._accounts, self._mailbox, self._audit, account=person.account, email=new, confirmed=True
         )
+
+
+def address_limit(callers: Callers, request: web.Request) -> Limit:
+    """The limit of asking whether addresses are free, from one place."""
+    return Limit(f"register from {place_of(callers, request)}", 20, forgotten=_HOUR)
 
 
 async def change_address(

@@ -21,7 +21,7 @@ SELECT EXISTS (SELECT FROM resets AS r JOIN accounts AS a ON a.id = r.account_id
                 WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now())"""
 
 USE = """
-UPDATE resets AS r SET used_at = now()
+UPDATE resets AS r SET used_at = now(), ip = $2
   FROM accounts AS a
  WHERE token_hash = $1 AND used_at IS NULL AND expires_at > now() AND a.id = r.account_id AND a.is_active
 RETURNING account_id"""
@@ -54,10 +54,10 @@ class ResetStore:
         async with self._database.connection() as connection:
             return bool(await connection.fetchval(GOOD, _hash(token)))
 
-    async def use(self, token: str, password_hash: str) -> UUID | None:
+    async def use(self, token: str, password_hash: str, address: str) -> UUID | None:
         """Set the password and end every session of the token's account; None when the token is good no more."""
         async with self._database.connection() as connection, connection.transaction():
-            account: UUID | None = await connection.fetchval(USE, _hash(token))
+            account: UUID | None = await connection.fetchval(USE, _hash(token), address)
             if account is not None:
                 await connection.execute(SET_PASSWORD, account, password_hash)
                 await connection.execute(REVOKE_ALL, account, "the password was reset", None)

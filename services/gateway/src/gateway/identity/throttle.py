@@ -13,11 +13,14 @@ from typing import Any
 
 from gateway.callers import neighbourhood
 from gateway.database import Database
+from gateway.identity import rules
 from gateway.problems import TOO_MANY, Problem
 
 # The clock is PostgreSQL's. A wait that ends later than any wait can is of a clock that was set back: it is over.
 TAKE = """
-INSERT INTO throttles AS t (key, attempts, at) VALUES ($1, 1, clock_timestamp())
+INSERT INTO throttles AS t (key, attempts, at, until)
+VALUES ($1, 1, clock_timestamp(),
+        CASE WHEN $2::integer <= 1 THEN clock_timestamp() + least($4::float8, $3::float8) * interval '1 second' END)
 ON CONFLICT (key) DO UPDATE
    SET attempts = CASE WHEN t.at < clock_timestamp() - $5::interval THEN 1 ELSE t.attempts + 1 END,
        at = clock_timestamp(),
@@ -34,6 +37,9 @@ GIVE_BACK = "UPDATE throttles SET attempts = greatest(attempts - 1, 0), until = 
 FORGET = "DELETE FROM throttles WHERE key = ANY($1::text[])"
 
 FORGET_OLD = "DELETE FROM throttles WHERE at < clock_timestamp() - interval '1 day'"
+
+
+_FROM = "login from "
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,7 @@ class Limit:
     free: int
     first: float = 1.0
     longest: float = 900.0
-    forgotten: timedelta = timedelta(minutes=15)
+    forgotten: timedelta = timedelta(hours=1)
 
 
 def login_limits(who: str, address: str, *, at_home: bool) -> list[Limit]:
@@ -82,11 +88,16 @@ def login_limits(who: str, address: str, *, at_home: bool) -> list[Limit]:
     place = neighbourhood(address)
     limits = [
         Limit(f"login {name} {place}", free=5),
-        Limit(f"login from {place}", free=30),
+        Limit(f"{_FROM}{place}", free=30),
     ]
     if not at_home:
         limits.append(Limit(f"login {name}", free=20, longest=60.0))
     return limits
+
+
+def mail_limit(email: str) -> Limit:
+    """The limit of mails to one address: three at once, then ever fewer, so that no stranger fills a mailbox."""
+    return Limit(f"mail {rules.key(email)}", 3, first=300.0, longest=3600.0, forgotten=timedelta(hours=6))
 
 
 class Throttle:
@@ -121,6 +132,13 @@ class Throttle:
             await connection.execute(FORGET, keys[:1])
             await connection.execute(GIVE_BACK, sorted(keys[1:]))
 
+    async def forget(self, names: Iterable[str], address: str) -> None:
+        """Let somebody try at once, from where they are, who has shown in another way who they are."""
+        limits = [limit for name in names for limit in login_limits(name, address, at_home=True)]
+        own = sorted(limit.key for limit in limits if not limit.key.startswith(_FROM))
+        async with self._database.connection() as connection:
+            await connection.execute(FORGET, own)
+
     async def tidy(self) -> None:
         """Forget what counts no more."""
         async with self._database.connection() as connection:
@@ -135,15 +153,24 @@ def too_many(seconds: float) -> Problem:
     )
 
 
+class _Wait(Exception):  # noqa: N818 - ends a transaction, and is no error
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+
 async def _take(connection: Any, limits: Iterable[Limit]) -> float | None:
     """None when every limit allowed it; otherwise the seconds to wait, and nothing was counted."""
-    transaction = connection.transaction()
-    await transaction.start()
-    for limit in limits:
-        arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten)
-        if await connection.fetchval(TAKE, *arguments) is None:
-            wait = await connection.fetchval(WAIT, limit.key) or 0.0
-            await transaction.rollback()
-            return float(wait)
-    await transaction.commit()
+    try:
+        async with connection.transaction():
+            for limit in limits:
+                await _count(connection, limit)
+    except _Wait as wait:
+        return wait.seconds
     return None
+
+
+async def _count(connection: Any, limit: Limit) -> None:
+    arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten)
+    if await connection.fetchval(TAKE, *arguments) is None:
+        raise _Wait(await connection.fetchval(WAIT, limit.key) or 0.0)
