@@ -172,6 +172,33 @@ async def test_the_row_the_gateway_opened_is_the_one_the_event_gives(recorder: R
     assert {name for name in rows[0] if rows[0][name] != rows[1][name]} == {"id", "source_blob"}
 
 
+async def test_the_row_of_an_address_is_the_same_whoever_opened_it(recorder: Recorder) -> None:
+    opened, told = Story(), Story()
+    async with recorder.pool.acquire() as connection:
+        await open_job(connection, opened.remote_upload())
+    await recorder.record(told.remote_upload())
+    rows = [await recorder.job(opened), await recorder.job(told)]
+    assert rows[0] is not None
+    assert rows[1] is not None
+    assert {name for name in rows[0] if rows[0][name] != rows[1][name]} == {"id", "source_blob"}
+    await recorder.record(opened.fetched(), opened.transcript())
+    row = await recorder.job(opened)
+    assert row is not None
+    assert (row["size"], row["sha256"], row["address"]) == (54_321, "f" * 64, "https://media.example.com/talk.mp3")
+
+
+async def test_erasing_takes_the_address_and_what_was_fetched(recorder: Recorder) -> None:
+    story = Story()
+    await recorder.record(story.remote_upload(), story.fetched())
+    for name in (layout.address(story.owner, story.job, "a" * 64), layout.original(story.owner, story.job, "f" * 64)):
+        await recorder.blobs.write(name, b"secret")
+    await recorder.blobs.write(layout.fetched(story.owner, story.job), b"{}")
+    await recorder.record(story.control("delete"))
+    await recorder.eraser.sweep()
+    assert [blob async for blob in recorder.blobs.list(f"users/{story.owner}/originals/{story.job}/")] == []
+    assert await recorder.job(story) is None
+
+
 async def test_what_comes_before_the_upload_waits_for_it(recorder: Recorder) -> None:
     story = Story()
     assert await recorder.record(story.control("cancel")) == []

@@ -7,8 +7,8 @@ from support.running import running
 
 @pytest.fixture(scope="session")
 def platform():
-    """The whole platform, as `scribewire up` gives it, without any provider's key."""
-    with running() as up:
+    """The whole platform, as `scribewire up` gives it, without any provider's key; addresses on this machine are fetched."""
+    with running({"SCRIBEWIRE_FETCH_ALLOW_PRIVATE": "true"}) as up:
         yield up
 
 

@@ -42,6 +42,23 @@ class Story:
         }
         return UploadReceived(**self._who(at), **(defaults | fields))
 
+    def remote_upload(self, at: float = 0, **fields: Any) -> UploadReceived:
+        """The acceptance of an address."""
+        defaults: dict[str, Any] = {
+            "source": BlobRef(name=layout.address(self.owner, self.job, "a" * 64)),
+            "filename": "talk.mp3",
+            "content_type": None,
+            "sha256": "a" * 64,
+            "remote": True,
+            "address": "https://media.example.com/talk.mp3",
+        }
+        return self.upload(at, **(defaults | fields))
+
+    def fetched(self, fraction: float = 0.0, at: float = 1) -> StageProgress:
+        """The transcoder's word of what it fetched."""
+        source = BlobRef(name=layout.original(self.owner, self.job, "f" * 64), size=54_321)
+        return self.progress("transcoder", fraction, at, source=source, sha256="f" * 64)
+
     def progress(self, stage: Any, fraction: float, at: float = 1, **fields: Any) -> StageProgress:
         """A stage's progress."""
         return StageProgress(**self._who(at), stage=stage, fraction=fraction, **fields)

@@ -177,7 +177,8 @@ def tally(**more: Any) -> Tally:
         # one of them is known to be 100 s long
         (
             tally(
-                states={"waiting": 8, "released": 1},
+                waiting=8,
+                out={"transcribing": 1},
                 out_known=1,
                 out_seconds=100.0,
                 lately=9,

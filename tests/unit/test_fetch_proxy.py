@@ -140,6 +140,18 @@ async def test_of_a_name_only_the_public_addresses_are_used(site: MediaSite, can
     assert canary.at == {OUTSIDE}
 
 
+async def test_who_only_listens_is_not_cut_off_while_something_comes(site: MediaSite) -> None:
+    host = site.url.removeprefix("http://")
+    async with guarding_proxy(open_guarded, idle=0.2) as proxy:
+        reader, writer = await asyncio.open_connection(HOST, proxy.port)
+        head = [f"GET {site.url}/drip HTTP/1.1", allowed(proxy), f"Host: {host}"]
+        writer.write(("\r\n".join(head) + "\r\n\r\n").encode())
+        async with asyncio.timeout(10):
+            await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(60 * 6)  # chunks of one byte, ten milliseconds apart at least
+        writer.close()
+
+
 async def test_a_silent_connection_is_cut_and_all_end_with_the_block(site: MediaSite) -> None:
     async with guarding_proxy(open_guarded, idle=0.1) as proxy:
         head = [f"GET {site.url}/silent HTTP/1.1", allowed(proxy), f"Host: {site.url.removeprefix('http://')}"]

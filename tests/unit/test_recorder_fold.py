@@ -114,6 +114,40 @@ def test_a_rebuild_that_hears_the_announcement_first_gives_the_same_job(data: st
     assert rebuilt.announced
 
 
+@given(st.data())
+def test_what_was_fetched_is_known_whatever_comes_first(data: st.DataObject) -> None:
+    story = Story()
+    ends: list[list[Event]] = [[], [story.transcript()], [story.failed("transcoder")], [story.control("cancel")]]
+    facts = [story.remote_upload(), story.fetched(), story.fetched(1.0, at=2), *data.draw(st.sampled_from(ends))]
+    job = folded(data.draw(st.permutations(facts + facts)))
+    assert (job.source_blob, job.size, job.sha256) == (story.fetched().source.name, 54_321, "f" * 64)  # type: ignore[union-attr]
+    assert job.address == "https://media.example.com/talk.mp3"
+    if job.ended:
+        told = announcement(job)
+        assert (told.address, told.sha256) == (job.address, job.sha256)
+        rebuilt = folded([told, *data.draw(st.permutations(facts + facts))])
+        assert rebuilt == fold(job, told)
+
+
+def test_a_job_that_ended_before_its_fetch_was_heard_of_still_learns_what_it_was() -> None:
+    story = Story()
+    early = folded([story.remote_upload(), story.transcript()])
+    assert (early.size, early.sha256, early.source_blob) == (None, None, story.remote_upload().source.name)
+    told = announcement(early)
+    for order in ([told, story.fetched()], [story.fetched(), told]):
+        job = early
+        for event in order:
+            job = fold(job, event)
+        assert (job.sha256, job.announced) == ("f" * 64, True)
+
+
+def test_an_upload_is_never_taken_for_something_fetched() -> None:
+    story = Story()
+    for order in ([story.upload(), story.fetched()], [story.fetched(), story.upload()]):
+        job = folded(order)
+        assert (job.sha256, job.size, job.address) == ("5" * 64, 12_345, None)
+
+
 def test_status_is_the_furthest_stage_and_its_fraction_never_falls() -> None:
     story = Story()
     job = folded([story.upload(), story.progress("transcriber", 0.2), story.progress("transcoder", 1.0)])

@@ -94,6 +94,13 @@ class Client:
 
         return self._json("POST", "/v1/jobs", params=dict(options or {}), headers=headers, body=body)
 
+    def submit_url(
+        self, url: str, options: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None
+    ) -> Job:
+        """Have the file at an address fetched as a new job; like `submit` otherwise."""
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        return self._json("POST", "/v1/jobs", headers=headers, document={"url": url, "options": dict(options or {})})
+
     def job(self, job_id: str) -> Job:
         """Show a job."""
         return self._json("GET", f"/v1/jobs/{job_id}")

@@ -46,7 +46,7 @@ def original(owner: str, job: UUID, sha256: str) -> str:
 
 def address(owner: str, job: UUID, sha256: str) -> str:
     """A `common.address.Address` as JSON: where the bytes are to be fetched from; its own hash is in the name."""
-    return f"{_folder(owner)}/originals/{job}/{sha256}.url.json"
+    return f"{_folder(owner)}/originals/{job}/url.{sha256}.json"
 
 
 def dropped(owner: str, job: UUID, sha256: str) -> str:

@@ -1,4 +1,4 @@
-"""`scribewire transcribe`: files in, transcripts out, with a progress bar for each."""
+"""`scribewire transcribe`: files or addresses in, transcripts out, with a progress bar for each."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +15,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from scribewire.client import Client
 from scribewire.errors import JobFailed, ScribewireError
 from scribewire.output import destination, show
+from scribewire.source import Source
 
 SHARES = {"queued": (0.2, 0.2), "transcoding": (0.2, 0.3), "transcribing": (0.3, 0.9), "translating": (0.9, 1.0)}
 """Where each status begins and ends on the bar; the upload is the first fifth."""
@@ -33,13 +34,16 @@ class Format(StrEnum):
 class Outcome:
     """What became of one file: its transcripts by suffix, and what failed."""
 
-    file: Path
+    file: Source
     transcripts: dict[str, bytes]
     error: ScribewireError | None = None
 
 
 def transcribe(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, readable=True, help="Audio or video.")],
+    files: Annotated[
+        list[Source],
+        typer.Argument(parser=Source.parse, metavar="FILE|URL", help="Audio or video; an address is fetched."),
+    ],
     format: Annotated[Format, typer.Option("--format", "-f", help="Of the transcript.")] = Format.txt,  # noqa: A002
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for one file each.")] = None,
     language: Annotated[str | None, typer.Option(help="Spoken language, BCP 47; en by default.")] = None,
@@ -86,25 +90,28 @@ def transcribe(
             errors.print(text, highlight=False, soft_wrap=True)
         if not output:
             for content in outcome.transcripts.values():
-                show(outcome.file, content, heading=len(files) > 1 or len(outcome.transcripts) > 1)
+                show(outcome.file.path, content, heading=len(files) > 1 or len(outcome.transcripts) > 1)
     if failed := max(outcome.error.exit_code if outcome.error else 0 for outcome in outcomes):
         raise typer.Exit(failed)
 
 
 def _write(outcome: Outcome, folder: Path, taken: set[Path]) -> Iterator[Path]:
     for suffix, content in outcome.transcripts.items():
-        path = destination(folder, outcome.file, suffix, taken)
+        path = destination(folder, outcome.file.path, suffix, taken)
         path.write_bytes(content)
         yield path
     outcome.transcripts.clear()
 
 
-def _one(client: Client, file: Path, options: Mapping[str, Any], suffix: str, bars: Progress) -> Outcome:
-    bar = bars.add_task(escape(file.name), total=1.0, state="uploading")
+def _one(client: Client, file: Source, options: Mapping[str, Any], suffix: str, bars: Progress) -> Outcome:
+    bar = bars.add_task(escape(file.path.name), total=1.0, state="uploading")
     outcome = Outcome(file, {})
     try:
-        size = max(file.stat().st_size, 1)
-        job = client.submit(file, options, sent=lambda n: bars.update(bar, completed=0.2 * n / size))
+        if file.url is not None:
+            job = client.submit_url(file.url, options)
+        else:
+            size = max(file.path.stat().st_size, 1)
+            job = client.submit(file.path, options, sent=lambda n: bars.update(bar, completed=0.2 * n / size))
         for state in client.follow(job["id"]):
             job = state
             first, last = SHARES.get(job["status"], (1.0, 1.0))

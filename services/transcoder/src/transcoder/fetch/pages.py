@@ -123,8 +123,9 @@ class Pages:
         except ValidationError:
             return Result("killed" if process.returncode in {-signal.SIGKILL, -signal.SIGTERM} else "failed")
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             await asyncio.gather(talking, return_exceptions=True)
 
     def _failure(self, result: Result) -> StageError | NotAPage:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import hmac
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -92,7 +93,8 @@ class Proxy:
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 far.write(b"\r\n".join([_origin(method, url, version), *_passed_on(fields), b"", b""]))
-            await asyncio.gather(self._pump(reader, far), self._pump(far_reader, writer))
+            clock = _Silence(self._idle)
+            await asyncio.gather(_pump(reader, far, clock), _pump(far_reader, writer, clock))
         finally:
             far.close()
 
@@ -100,17 +102,41 @@ class Proxy:
         name, _, value = field.partition(b":")
         return name.lower() == b"proxy-authorization" and hmac.compare_digest(value.strip(), self._expected)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while True:
-            async with asyncio.timeout(self._idle):
+
+class _Silence:
+    """How long nothing was said on a connection, by either side: who downloads says nothing for long."""
+
+    def __init__(self, longest: float) -> None:
+        self.longest = longest
+        self.heard()
+
+    def heard(self) -> None:
+        """Somebody said something."""
+        self._since = time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has lasted too long."""
+        return time.monotonic() - self._since >= self.longest
+
+
+async def _pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter, silence: _Silence) -> None:
+    while True:
+        try:
+            async with asyncio.timeout(silence.longest):
                 block = await source.read(_AT_ONCE)
-            if not block:
-                break
-            sink.write(block)
-            async with asyncio.timeout(self._idle):
-                await sink.drain()
-        if sink.can_write_eof():
-            sink.write_eof()
+        except TimeoutError:
+            if silence.over:
+                raise
+            continue
+        if not block:
+            break
+        silence.heard()
+        sink.write(block)
+        async with asyncio.timeout(silence.longest):
+            await sink.drain()
+    if sink.can_write_eof():
+        sink.write_eof()
 
 
 @asynccontextmanager
