@@ -10,7 +10,9 @@ from gateway.walls.store import WallsStore
 
 log = structlog.get_logger(__name__)
 
-CONFIRM_EVERY = timedelta(seconds=5)
+CONFIRM_EVERY = timedelta(seconds=2)
+"""A counted job whose row was not seen is looked up each time its owner sends another."""
+
 RECOUNT_EVERY = timedelta(minutes=5)
 
 SINCE = timedelta(hours=25)
