@@ -101,7 +101,7 @@ async def ending_stage(
     producer = Producer(kafka, service="test")
     await producer.start()
     topics = ("upload.received.bulk", "upload.received.interactive", "job.control")
-    settings = CommonSettings(database_url=dsn)  # type: ignore[arg-type]
+    settings = CommonSettings(database_url=SecretStr(dsn))
     async with open_pool(settings) as pool, Log(kafka, topics) as log:
         stage = EndingStage(producer, pool, ends)
 
