@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from pydantic import SecretStr
+
 from common.bus.follow import Log
 from common.bus.producer import Producer
 from common.db.open_job import open_job
