@@ -21,8 +21,8 @@ _TITLES = {
     401: "A valid key is needed.",
     403: "The key does not allow this; `scope` names what is missing.",
     404: "There is no such thing.",
-    408: "The upload fell silent.",
     405: "This method is not offered here.",
+    408: "The upload fell silent.",
     409: "Not in this state.",
     410: "It has expired, or is not offered any more.",
     412: "This version of the protocol is not spoken here.",
@@ -31,9 +31,9 @@ _TITLES = {
     415: "The body is compressed, or of a type that is not read here.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     423: "Another request is at it.",
+    431: "The headers are too large.",
     460: "The checksum is of other bytes.",
     429: "Too many attempts; try again after `Retry-After` seconds.",
-    431: "The headers are too large.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -98,7 +98,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "parameters": list(_parameters(route)),
         "responses": {str(status): _answer(answer) for status, answer in route.answers.items()}
-        | {str(status): _problem(status) for status in problems},
+        | {str(status): _problem(status, bare=route.method == "HEAD") for status in problems},
     }
     if route.description:
         operation["description"] = route.description
@@ -163,11 +163,10 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return described
 
 
-def _problem(status: int) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "description": _TITLES[status],
-        "content": {"application/problem+json": _schema(ProblemDocument)},
-    }
+def _problem(status: int, *, bare: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": _TITLES[status]}
+    if not bare:
+        described["content"] = {"application/problem+json": _schema(ProblemDocument)}
     if status in {429, 503}:
         described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return described

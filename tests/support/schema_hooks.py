@@ -1,0 +1,5 @@
+"""What schemathesis must be told of our API: how a body is sent that is bytes by another name."""
+
+import schemathesis
+
+schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
