@@ -3,3 +3,5 @@
 import schemathesis
 
 schemathesis.serializer.alias("application/offset+octet-stream", "application/octet-stream")
+for manifest in ("application/x-ndjson", "text/csv"):
+    schemathesis.serializer.alias(manifest, "application/octet-stream")

@@ -113,7 +113,8 @@ def _operation(route: Route) -> dict[str, Any]:
             | ({"application/json": _schema(route.body)} if route.body is not None else {}),
         }
     if route.takes:
-        operation["requestBody"] = {"required": True, "content": {media: {"schema": {}} for media in route.takes}}
+        kinds = {media: _schema(model) if model else {"schema": {}} for media, model in route.takes.items()}
+        operation["requestBody"] = {"required": True, "content": kinds}
     if route.door == "open":
         operation["security"] = []
     elif route.door == "loopback":
