@@ -43,13 +43,15 @@ async def test_a_guarded_address_needs_the_key(stranger: aiohttp.ClientSession, 
         {"x-api-key": "schlüssel"},
     ):
         async with stranger.request(route.method, route.path.replace("{id}", str(uuid4())), headers=headers) as answer:
-            await problem(answer, 401, "unauthorized")
+            if route.method != "HEAD":
+                await problem(answer, 401, "unauthorized")
+            assert answer.status == 401
             assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
 @pytest.mark.parametrize("route", [r for r in ROUTES if r.door != "key"], ids=lambda r: r.operation)
 async def test_an_open_address_needs_none(stranger: aiohttp.ClientSession, route: Route) -> None:
-    async with stranger.request(route.method, route.path) as answer:
+    async with stranger.request(route.method, route.path.replace("{id}", str(uuid4()))) as answer:
         # Without a body most of them refuse the request, though for another reason.
         assert answer.status != 401
         assert answer.status in {*route.answers, *route.problems}

@@ -13,6 +13,7 @@ from support.platform import fresh_database
 from support.promises import FULL
 
 EXAMPLES = 200 if FULL else 8
+HOOKS = str(Path(__file__).parents[1] / "support" / "schema_hooks.py")
 SKIPPED = ("watch_job",)
 """Answers with a stream that ends when the job does."""
 
@@ -53,7 +54,11 @@ async def test_nothing_the_document_allows_is_answered_in_another_way(
         *(("--header", f"Authorization: Bearer {key}") if key else ()),
     ]
     process = await asyncio.create_subprocess_exec(
-        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, cwd=tmp_path, env=dict(os.environ)
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        cwd=tmp_path,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": HOOKS},
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode(errors="replace")[-8000:]

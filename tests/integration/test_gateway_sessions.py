@@ -60,8 +60,8 @@ async def exchanged(store: SessionStore, token: RefreshToken) -> RefreshToken:
 
 async def hours_pass(pool: asyncpg.Pool, session: UUID, hours: float) -> None:
     await pool.execute(
-        "UPDATE sessions SET last_seen = last_seen - $2, expires_at = expires_at - $2, rotated_at = rotated_at - $2"
-        " WHERE id = $1",
+        "UPDATE sessions SET created_at = created_at - $2::interval, last_seen = last_seen - $2,"
+        " expires_at = expires_at - $2, rotated_at = rotated_at - $2 WHERE id = $1",
         *(session, timedelta(hours=hours)),
     )
 

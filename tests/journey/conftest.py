@@ -7,7 +7,7 @@ from support.running import running
 
 @pytest.fixture(scope="session")
 def platform():
-    """The whole platform, as `scribewire up` gives it, without any provider's key; addresses on this machine are fetched."""
+    """The whole platform, as `scribewire up` gives it, without any provider's key; it fetches from this machine too."""
     with running({"SCRIBEWIRE_FETCH_ALLOW_PRIVATE": "true"}) as up:
         yield up
 

@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from pydantic import SecretStr
+
 from common.bus.follow import Log
 from common.bus.producer import Producer
 from common.db.open_job import open_job
@@ -101,7 +103,7 @@ async def ending_stage(
     producer = Producer(kafka, service="test")
     await producer.start()
     topics = ("upload.received.bulk", "upload.received.interactive", "job.control")
-    settings = CommonSettings(database_url=dsn)  # type: ignore[arg-type]
+    settings = CommonSettings(database_url=SecretStr(dsn))
     async with open_pool(settings) as pool, Log(kafka, topics) as log:
         stage = EndingStage(producer, pool, ends)
 

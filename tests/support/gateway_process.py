@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import aiohttp
 
+from scribewire_local.ports import free_port
 from support.gateway import KEY, encryption_keys
 from support.waiting import eventually
 
@@ -29,35 +29,49 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     }
 
 
-@asynccontextmanager
-async def gateway_process(
-    kafka: str, dsn: str, folder: Path, **more: str
-) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """A gateway that is ready, and its address; killed afterwards unless it has ended. Its log is ``gateway.log``."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+async def start_gateway(
+    kafka: str, dsn: str, folder: Path, port: int, **more: str
+) -> tuple[asyncio.subprocess.Process, str]:
+    """Start a gateway and wait until it is ready; its log goes on in ``gateway.log``."""
     url = f"http://127.0.0.1:{port}"
-    with (folder / "gateway.log").open("wb") as output:
+    with (folder / "gateway.log").open("ab") as output:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "gateway"),
             env=environment(folder, SCRIBEWIRE_KAFKA=kafka, DATABASE_URL=dsn, PORT=str(port), **more),
             cwd=folder,
             stderr=output,
         )
-    try:
-        async with aiohttp.ClientSession(url) as http:
+    async with aiohttp.ClientSession(url) as http:
 
-            async def ready() -> bool:
-                try:
-                    async with http.get("/readyz") as answer:
-                        return answer.status == 200
-                except aiohttp.ClientConnectionError:
-                    return False
+        async def ready() -> bool:
+            try:
+                async with http.get("/readyz") as answer:
+                    return answer.status == 200
+            except aiohttp.ClientConnectionError:
+                return False
 
+        try:
             await eventually(ready, seconds=30)
+        except BaseException:
+            await kill(process)
+            raise
+    return process, url
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    """End a process with SIGKILL, unless it has ended."""
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+@asynccontextmanager
+async def gateway_process(
+    kafka: str, dsn: str, folder: Path, **more: str
+) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """A gateway that is ready, and its address; killed afterwards unless it has ended. Its log is ``gateway.log``."""
+    process, url = await start_gateway(kafka, dsn, folder, free_port(), **more)
+    try:
         yield process, url
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+        await kill(process)

@@ -8,12 +8,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from gateway import problems
 from gateway.problems import Kind, Problem
+from gateway.uploads import problems as uploads
 
 README = Path(__file__).parents[2] / "docs" / "api" / "README.md"
 
 
 def test_every_kind_is_documented_with_its_status() -> None:
-    kinds = {(kind.slug, kind.status) for kind in vars(problems).values() if isinstance(kind, Kind)}
+    everywhere = (*vars(problems).values(), *vars(uploads).values())
+    kinds = {(kind.slug, kind.status) for kind in everywhere if isinstance(kind, Kind)}
     documented = re.findall(r"^\| `([a-z-]+)` \| (\d{3}) \|", README.read_text(), re.MULTILINE)
     assert {(slug, int(status)) for slug, status in documented} == kinds
 

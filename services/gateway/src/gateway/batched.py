@@ -29,7 +29,7 @@ class Batched(Generic[Name, Row]):
     async def find(self, name: Name) -> Row | None:
         """What has this name; raises what the look-up raised."""
         # One future for each who waits: who gives up takes nothing from the others.
-        future = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Row | None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(name, []).append(future)
         if self._task is None:
             self._task = asyncio.create_task(self._run())

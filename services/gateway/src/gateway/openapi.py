@@ -99,7 +99,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "parameters": list(_parameters(route)),
         "responses": {str(status): _answer(answer) for status, answer in route.answers.items()}
-        | {str(status): _problem(status) for status in problems},
+        | {str(status): _problem(status, bare=route.method == "HEAD") for status in problems},
     }
     if route.description:
         operation["description"] = route.description
@@ -114,7 +114,8 @@ def _operation(route: Route) -> dict[str, Any]:
             | ({"application/json": _schema(route.body)} if route.body is not None else {}),
         }
     if route.takes:
-        operation["requestBody"] = {"required": True, "content": {media: {"schema": {}} for media in route.takes}}
+        kinds = {media: _schema(model) if model else {"schema": {}} for media, model in route.takes.items()}
+        operation["requestBody"] = {"required": True, "content": kinds}
     if route.door == "open":
         operation["security"] = []
     elif route.door == "loopback":
@@ -164,11 +165,10 @@ def _answer(answer: Answer) -> dict[str, Any]:
     return described
 
 
-def _problem(status: int) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "description": _TITLES[status],
-        "content": {"application/problem+json": _schema(ProblemDocument)},
-    }
+def _problem(status: int, *, bare: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {"description": _TITLES[status]}
+    if not bare:
+        described["content"] = {"application/problem+json": _schema(ProblemDocument)}
     if status in {429, 503}:
         described["headers"] = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
     return described

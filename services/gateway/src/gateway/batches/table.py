@@ -7,12 +7,13 @@ from gateway.batches.models import (
     BatchesQuery,
     BatchItems,
     BatchPage,
+    BatchPrefix,
     ItemsQuery,
 )
 from gateway.models import Deletion
 from gateway.routing import Answer, Route
 
-MANIFESTS = ("application/x-ndjson", "text/csv", "application/json")
+MANIFESTS = {"application/x-ndjson": None, "text/csv": None, "application/json": BatchPrefix}
 
 ROUTES: tuple[Route, ...] = (
     Route(

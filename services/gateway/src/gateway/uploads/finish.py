@@ -112,11 +112,12 @@ class Finish:
 
     async def _join(self, upload: Upload) -> str:
         """Make one blob of the parts', and its hash: bytes of committed blobs can only be copied."""
-        running = RunningHash()
-        async with aclosing(running.over(self._bytes_of_parts(upload))) as hashed:
-            await self._blobs.write(upload.bytes_name, hashed)
-        if running.size == upload.length:
-            return running.hexdigest()
+        if await self._blobs.stat(upload.bytes_name) is None:
+            running = RunningHash()
+            async with aclosing(running.over(self._bytes_of_parts(upload))) as hashed:
+                if await self._blobs.write(upload.bytes_name, hashed):
+                    return running.hexdigest()
+        # Another gateway was first, and may have removed the parts by now.
         return await hash_of(self._blobs.read(upload.bytes_name))
 
     async def _bytes_of_parts(self, upload: Upload) -> AsyncIterator[bytes]:

@@ -74,22 +74,30 @@ class UploadStore:
         """Keep who takes it; return who was first."""
         return (await self._first(upload, _TAKEN, TakenBy(by=by))).by
 
-    async def taken(self, upload: Upload) -> bool:
-        """Whether somebody took it."""
-        return await self._blobs.stat(_name(upload, _TAKEN)) is not None
+    async def taken(self, upload: Upload) -> str | None:
+        """Who took it; None when nobody did."""
+        found = await self._read(_name(upload, _TAKEN), TakenBy)
+        return None if found is None else found.by
 
     async def forget(self, upload: Upload) -> None:
         """Remove everything that is known of it, and a part's bytes."""
         await self._blobs.remove(layout.upload(upload.owner, upload.job_id))
 
-    async def all(self) -> AsyncIterator[tuple[str, Upload | None, datetime]]:
-        """Every upload, of everybody: its prefix, what it is if that is known, when its newest document came."""
+    async def older(self, limit: datetime) -> AsyncIterator[tuple[str, Upload | None]]:
+        """Every upload, of everybody, of which all that is known came before a time, and that nobody took.
+
+        Its prefix comes with it, for what it was may be known no more.
+        """
         newest: dict[str, datetime] = {}
+        taken: set[str] = set()
         async for blob in self._blobs.list(layout.UPLOADS):
-            folder = blob.name.rpartition("/")[0]
+            folder, _, part = blob.name.rpartition("/")
             newest[folder] = max(blob.modified, newest.get(folder, blob.modified))
+            if part == _TAKEN:
+                taken.add(folder)
         for folder, modified in newest.items():
-            yield f"{folder}/", await self._read(f"{folder}/{_UPLOAD}", Upload), modified
+            if modified < limit and folder not in taken:
+                yield f"{folder}/", await self._read(f"{folder}/{_UPLOAD}", Upload)
 
     async def _first(self, upload: Upload, part: str, document: Document) -> Document:
         name = _name(upload, part)

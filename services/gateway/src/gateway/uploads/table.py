@@ -48,7 +48,8 @@ ROUTES: tuple[Route, ...] = (
         },
         binary=CONTENT_TYPE,
         answers={
-            201: Answer("It is there.", headers={"Location": "Address of the upload.", **_OFFSET, **_EXPIRES, **_JOB})
+            201: Answer("It is there.", headers={"Location": "Address of the upload.", **_OFFSET, **_EXPIRES, **_JOB}),
+            204: _SPOKEN,
         },
         problems=(400, 404, 405, 408, 409, 412, 413, 415, 422, 423, 460, 503),
     ),
@@ -82,7 +83,7 @@ ROUTES: tuple[Route, ...] = (
                 },
             )
         },
-        problems=(404, 410, 412, 415, 422, 423, 503),
+        problems=(404, 405, 410, 412, 415, 422, 423, 503),
     ),
     Route(
         operation="send_to_upload",
@@ -99,7 +100,7 @@ ROUTES: tuple[Route, ...] = (
         },
         binary=CONTENT_TYPE,
         answers={204: Answer("They are stored for good.", headers={**_OFFSET, **_EXPIRES, **_JOB})},
-        problems=(400, 404, 408, 409, 410, 412, 413, 415, 422, 423, 460, 503),
+        problems=(400, 404, 405, 408, 409, 410, 412, 413, 415, 422, 423, 460, 503),
     ),
     Route(
         operation="drop_upload",
@@ -110,7 +111,7 @@ ROUTES: tuple[Route, ...] = (
         description="What became a job stays a job; that is deleted at its own address.",
         headers=_TUS,
         answers={204: Answer("It is gone.")},
-        problems=(404, 410, 412, 415, 503),
+        problems=(404, 405, 410, 412, 415, 503),
     ),
     Route(
         operation="post_to_upload",
@@ -129,6 +130,7 @@ ROUTES: tuple[Route, ...] = (
         path=_ID,
         summary="What of tus is spoken here, for one upload",
         answers={204: _SPOKEN},
+        problems=(404,),
         door="open",
     ),
 )

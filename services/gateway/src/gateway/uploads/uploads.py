@@ -52,13 +52,7 @@ class Uploads:
 
     async def state(self, owner: str, upload_id: UUID) -> State:
         """How an owner's upload is; a 404 problem when there is none, 410 when it has expired."""
-        upload = await self._store.find(owner, upload_id)
-        if upload is None:
-            raise Problem(NOT_FOUND, "There is no such upload.")
-        state = await self._look(upload)
-        if state.expires < now():
-            raise Problem(UPLOAD_EXPIRED, "No byte came for too long; begin anew.")
-        return state
+        return await self._state(await self._find(owner, upload_id))
 
     async def finish(self, state: State) -> Finished | None:
         """End an upload if all its bytes are there; None when they are not."""
@@ -72,21 +66,23 @@ class Uploads:
         Parameters
         ----------
         by
-            Who takes it, such as a batch and a line; the same may take it again and gets the same.
+            Who takes it, such as a batch and a line; the same may take it again, at any time, and gets the same.
 
         Raises
         ------
         Problem
             404 when there is none, 410 when it has expired, 409 when it is not complete, was not held, or is another's.
         """
-        state = await self.state(owner, upload_id)
+        upload = await self._find(owner, upload_id)
+        before = await self._store.taken(upload)
+        # What was taken does not expire: it stays for another try, and is erased with its job.
+        state = await self._state(upload) if before is None else await self._look(upload)
         finished = await self.finish(state)
         if finished is None:
             raise Problem(UPLOAD_UNFINISHED, "The upload is not complete.")
-        upload = state.upload
         if not upload.hold or upload.kind == "partial":
             raise Problem(UPLOAD_TAKEN, "Only an upload with 'hold' in its Upload-Metadata can be used by others.")
-        if await self._store.take(upload, by) != by:
+        if (before or await self._store.take(upload, by)) != by:
             raise Problem(UPLOAD_TAKEN, "The upload is used by another batch, or another line of this one.")
         return Taken(
             job_id=upload.job_id,
@@ -100,16 +96,14 @@ class Uploads:
     async def remove(self, upload: Upload) -> None:
         """Forget an upload; its bytes go as well, unless they are a job's, or will be."""
         finished = await self._store.finished(upload)
-        if (finished is None or finished.event is None) and not await self._store.taken(upload):
+        if (finished is None or finished.event is None) and await self._store.taken(upload) is None:
             await self._blobs.remove(upload.bytes_name)
         await self._store.forget(upload)
 
     async def sweep(self) -> int:
         """Remove uploads that have expired for a while; return how many."""
         removed = 0
-        async for prefix, upload, modified in self._store.all():
-            if modified + self._lifetime > now():
-                continue
+        async for prefix, upload in self._store.older(now() - self._lifetime):
             if upload is None:
                 await self._blobs.remove(prefix)
             elif await self._gone(upload):
@@ -120,6 +114,18 @@ class Uploads:
     def expires(self, last: datetime) -> datetime:
         """When an upload ends whose last byte came then."""
         return last + self._lifetime
+
+    async def _find(self, owner: str, upload_id: UUID) -> Upload:
+        upload = await self._store.find(owner, upload_id)
+        if upload is None:
+            raise Problem(NOT_FOUND, "There is no such upload.")
+        return upload
+
+    async def _state(self, upload: Upload) -> State:
+        state = await self._look(upload)
+        if state.expires < now():
+            raise Problem(UPLOAD_EXPIRED, "No byte came for too long; begin anew.")
+        return state
 
     async def _gone(self, upload: Upload) -> bool:
         # A while longer than it can be used, for somebody may just be using it.
