@@ -16,7 +16,7 @@ EXAMPLES = 200 if FULL else 4
 SKIPPED = ("watch_job", "ask_uploads", "ask_upload")
 """Answers with a stream that ends when the job does; say what tus they speak, whatever they are asked."""
 
-HOOKS = {"PYTHONPATH": str(Path(__file__).parents[1]), "SCHEMATHESIS_HOOKS": "support.schemathesis_hooks"}
+HOOKS = {"PYTHONPATH": str(Path(__file__).parents[1]), "SCHEMATHESIS_HOOKS": "support.schema_hooks"}
 
 CONFIG = """
 # 412: another tus is spoken. 414: the address is too long, so nobody looked at what it says.

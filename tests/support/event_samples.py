@@ -24,6 +24,7 @@ OPTIONS = JobOptions(
     profanity="masked",
     keyterms=("Scribewire", "Kafka"),
     priority="bulk",
+    deadline=TIME,
     callback_url="https://example.com/hook",
     reuse=False,
     plugins=("noise_reduction", "loudness"),

@@ -19,6 +19,7 @@ from common.crypt import generate
 from common.db.migrate import migrate
 from common.events import Event
 from gateway.__main__ import gateway
+from gateway.door import Door
 from gateway.settings import GatewaySettings
 
 KEY = "sw_test-key-of-the-operator"
@@ -104,8 +105,10 @@ def form(body: bytes | None, *, name: str = "a.wav", **options: str) -> aiohttp.
 
 
 @asynccontextmanager
-async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -> AsyncIterator[RunningGateway]:
-    """Serve on a free port until the block ends."""
+async def running_gateway(
+    kafka: str, dsn: str, folder: Path, *, door: Door | None = None, **settings: Any
+) -> AsyncIterator[RunningGateway]:
+    """Serve on a free port until the block ends; ``door`` decides who comes in, in place of the gateway's own."""
     blobs = folder / "blobs"
     blobs.mkdir(parents=True, exist_ok=True)
     key_file = folder / "operator.key"
@@ -120,7 +123,7 @@ async def running_gateway(kafka: str, dsn: str, folder: Path, **settings: Any) -
         "reuse": False,  # a test that sends the same bytes again means to have the work done again
     }
     async with (
-        gateway(GatewaySettings(**(values | settings))) as url,
+        gateway(GatewaySettings(**(values | settings)), door=door) as url,
         aiohttp.ClientSession(url, headers={"Authorization": f"Bearer {KEY}"}) as http,
     ):
         yield RunningGateway(url, http, blobs, kafka, dsn)

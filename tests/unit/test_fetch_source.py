@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from common import layout
 from common.address import Address
 from common.blobs import BlobNotFound, Blobs, read_all
+from common.drop import Drop
 from common.errors import Permanent, Transient
+from common.events import BlobRef, UploadReceived
 from common.testing.blobs import MemoryBlobs
 from support.remote_jobs import remote_job
 from transcoder.fetch.direct import AtSite, Direct
@@ -140,3 +142,37 @@ def test_an_address_shows_no_secret() -> None:
 )
 def test_a_file_is_named_after_the_end_of_its_path(url: str, name: str | None) -> None:
     assert Address(url=url).filename == name
+
+
+class TestDropped:
+    async def job(self, blobs: Blobs, blob: str) -> UploadReceived:
+        event = await remote_job(blobs, LINK)
+        name = layout.dropped(event.owner, event.job_id, event.sha256)
+        await blobs.write(name, Drop(blob=blob).model_dump_json().encode())
+        return event.model_copy(update={"source": BlobRef(name=name)})
+
+    async def test_a_blob_is_copied_where_an_upload_would_be(self) -> None:
+        blobs = MemoryBlobs()
+        await blobs.write("users/ann/incoming/a.mp3", BYTES)
+        event = await self.job(blobs, "users/ann/incoming/a.mp3")
+        internet = Internet()
+        fetched = await source(blobs, internet).fetch(event, lambda: False)
+        assert await read_all(blobs, layout.original(event.owner, event.job_id, fetched.sha256)) == BYTES
+        assert fetched.sha256 == hashlib.sha256(BYTES).hexdigest()
+        assert internet.asked == []
+
+    async def test_a_blob_that_is_not_there_fails_for_good(self) -> None:
+        blobs = MemoryBlobs()
+        event = await self.job(blobs, "users/ann/incoming/a.mp3")
+        with pytest.raises(Permanent) as caught:
+            await source(blobs, Internet()).fetch(event, lambda: False)
+        assert caught.value.code == "source_not_found"
+
+    async def test_a_blob_that_is_too_large_is_not_copied(self) -> None:
+        blobs = MemoryBlobs()
+        await blobs.write("shared/a.mp3", BYTES)
+        event = await self.job(blobs, "shared/a.mp3")
+        remote = RemoteSource(blobs=blobs, direct=Internet(), pages=Internet(), largest_blob=len(BYTES) - 1)
+        with pytest.raises(Permanent) as caught:
+            await remote.fetch(event, lambda: False)
+        assert caught.value.code == "too_large"

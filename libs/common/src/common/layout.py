@@ -54,6 +54,11 @@ def address(owner: str, job: UUID, sha256: str) -> str:
     return f"{_folder(owner)}/originals/{job}/url.{sha256}.json"
 
 
+def dropped(owner: str, job: UUID, sha256: str) -> str:
+    """A `common.drop.Drop` as JSON: which blob is to be copied; named after its own hash, likewise."""
+    return f"{_folder(owner)}/originals/{job}/{sha256}.blob.json"
+
+
 def fetched(owner: str, job: UUID) -> str:
     """Which bytes were fetched from a job's address, a `common.address.Fetched` as JSON: there is only one answer."""
     return f"{_folder(owner)}/originals/{job}/fetched.json"

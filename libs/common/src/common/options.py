@@ -2,9 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Lane = Literal["interactive", "bulk"]
+
+Priority = Literal["interactive", "bulk", "deferred"]
+"""What a client asks for; deferred work runs in the bulk lane, once there is room for it."""
 
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$", max_length=35)]
 """A BCP 47 language tag such as ``en`` or ``pt-BR``."""
@@ -36,7 +39,14 @@ class JobOptions(BaseModel):
     keyterms: tuple[Annotated[str, StringConstraints(min_length=1, max_length=100)], ...] = Field(
         default=(), max_length=100, description="Names and terms to listen for."
     )
-    priority: Lane = Field(default="interactive", description="Lane of the job's work.")
+    priority: Priority = Field(
+        default="interactive",
+        description="Lane of the job's work; `deferred` waits until its owner has nothing else at work and little is "
+        "at work altogether, or its deadline comes near, and then goes to the bulk lane.",
+    )
+    deadline: AwareDatetime | None = Field(
+        default=None, description="With `deferred`: when the work is to begin at the latest, as ISO 8601 with a zone."
+    )
     callback_url: str | None = Field(
         default=None, max_length=2000, description="Address that receives this job's terminal event, signed."
     )
@@ -51,8 +61,13 @@ class JobOptions(BaseModel):
         "chose.",
     )
 
+    @property
+    def lane(self) -> Lane:
+        """The lane that the priority means."""
+        return "bulk" if self.priority == "deferred" else self.priority
 
-BESIDE_THE_RESULT = ("priority", "callback_url", "reuse")
+
+BESIDE_THE_RESULT = ("priority", "deadline", "callback_url", "reuse")
 """Options that have no part in what a job's results are: two jobs that differ in these only are the same again."""
 
 

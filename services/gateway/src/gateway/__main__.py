@@ -5,9 +5,10 @@ import contextlib
 import logging
 import signal
 import sys
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from aiohttp import web
@@ -27,8 +28,13 @@ from gateway.acceptance import Acceptance
 from gateway.accepted import Accepted
 from gateway.accesslog import AccessLog
 from gateway.app import application
+from gateway.batches.room import BatchesRoom
+from gateway.batches.sources import Sources
 from gateway.broker import Broker
+from gateway.callers import Callers
 from gateway.database import Database
+from gateway.deferred import Deferred
+from gateway.door import Door
 from gateway.health import HealthApi
 from gateway.heap import keep_freed
 from gateway.identity.opened import open_door
@@ -49,6 +55,8 @@ from gateway.sweep import keep_sweeping
 from gateway.transcripts import Transcripts
 from gateway.uploads.room import uploads_room
 from gateway.uploads.sweep import keep_sweeping as keep_sweeping_uploads
+from gateway.walls.outside import outside
+from gateway.walls.room import Walls
 from gateway.watch import Watch
 from gateway.webhooks import WebhooksApi
 
@@ -61,8 +69,13 @@ SWEEP_EVERY = timedelta(hours=1)
 
 
 @asynccontextmanager
-async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
+async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> AsyncIterator[str]:
     """Open everything the gateway needs, join it and serve; drained and closed in the reverse order.
+
+    Parameters
+    ----------
+    door
+        Who decides who comes in, in place of the one that knows keys, tokens and sessions.
 
     Yields
     ------
@@ -99,21 +112,45 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
         opened.push_async_callback(broker.close)
 
         jobs = Jobs(store=store, accepted=accepted, control=control)
-        live = Live(settings.kafka, seen=lambda event: _keep_up(accepted, event))
         health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
         webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
+        engines = catalogue.configured(ProviderSettings())
+        walls = Walls(database=database, settings=settings, engines=engines, audit=identity.audit)
+        deferred = Deferred(
+            database,
+            backlog=settings.deferred_backlog,
+            margin=timedelta(seconds=settings.deferred_margin_seconds),
+            claim=timedelta(seconds=settings.batch_claim_seconds),
+            every=timedelta(seconds=settings.batch_poll_seconds),
+        )
         acceptance = Acceptance(
+            deferred=deferred,
             producer=producer,
             control=control,
             store=store,
             accepted=accepted,
-            engines=catalogue.configured(ProviderSettings()),
+            engines=engines,
             settings=settings,
+            gate=walls.gate,
             plugins=tuple(installed()),
         )
         remote = Remote(blobs=blobs, acceptance=acceptance, allow_private=settings.fetch_allow_private)
-        submit = Submit(blobs=blobs, control=control, acceptance=acceptance, remote=remote, settings=settings)
+        submit = Submit(
+            blobs=blobs, control=control, acceptance=acceptance, remote=remote, gate=walls.gate, settings=settings
+        )
+        uploads = uploads_room(blobs, acceptance, settings)
+        batches = BatchesRoom(
+            pool=pool,
+            producer=producer,
+            blobs=blobs,
+            acceptance=acceptance,
+            addresses=Sources(remote=remote, blobs=blobs, acceptance=acceptance),
+            uploads=uploads.uploads,
+            crypt=crypt,
+            gate=walls.gate,
+            settings=settings,
+        )
         privacy_store = PrivacyStore(database)
         privacy = PrivacyApi(
             export=Export(store=store, privacy=privacy_store, blobs=blobs, crypt=crypt),
@@ -121,7 +158,7 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
             audit=identity.audit,
             settings=settings,
         )
-        uploads = uploads_room(blobs, acceptance, settings)
+        live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted), batches.see, deferred.see))
         app = application(
             {
                 "submit_job": submit,
@@ -141,13 +178,19 @@ async def gateway(settings: GatewaySettings) -> AsyncIterator[str]:
                 **identity.handlers(entrance.tokens),
                 **entrance.handlers,
                 **uploads.handlers,
+                **batches.handlers,
+                **walls.handlers(),
                 "export_account": privacy.export,
                 "delete_account": privacy.delete,
             },
-            entrance.door,
+            door or entrance.door,
+            outside(settings, Callers(settings.trusted_networks)),
         )
         await _in_background(opened, live.run())
         await _in_background(opened, identity.keep_tidy())
+        await _in_background(opened, walls.run(store=store, control=control, producer=producer))
+        await _in_background(opened, batches.run())
+        await _in_background(opened, deferred.run(acceptance.let_go))
         # An upload that was held has no row either until a batch takes it.
         orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
         await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
@@ -179,6 +222,16 @@ async def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None
 
     opened.push_async_callback(end)
     return task
+
+
+def _told(*hearers: Callable[[Event], None]) -> Callable[[Event], None]:
+    """What tells all of them of an event."""
+
+    def tell(event: Event) -> None:
+        for hear in hearers:
+            hear(event)
+
+    return tell
 
 
 def _keep_up(accepted: Accepted, event: Event) -> None:

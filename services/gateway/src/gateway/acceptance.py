@@ -14,11 +14,13 @@ from common.plugins.installed import unknown
 from gateway.accepted import Accepted
 from gateway.addresses import public_url
 from gateway.database import StoreUnavailable
+from gateway.deferred import Deferred
 from gateway.measure import UPLOADED
 from gateway.models import Job
 from gateway.problems import INVALID, UNSUPPORTED, Problem
 from gateway.settings import GatewaySettings
 from gateway.store import Store
+from gateway.walls.gate import Admission, Gate
 
 log = structlog.get_logger(__name__)
 
@@ -33,39 +35,63 @@ class Acceptance:
         control: ControlLog,
         store: Store,
         accepted: Accepted,
+        deferred: Deferred,
         engines: Sequence[catalogue.Engine],
         settings: GatewaySettings,
+        gate: Gate,
         plugins: Sequence[str] = (),
     ) -> None:
         self._producer = producer
         self._control = control
         self._store = store
         self._accepted = accepted
+        self._deferred = deferred
         self._engines = engines
         self._settings = settings
+        self._gate = gate
         self._plugins = plugins
         if (wrong := unknown(settings.plugins, plugins)) is not None:
             msg = f"SCRIBEWIRE_PLUGINS: {wrong}"
             raise ValueError(msg)
 
-    async def accept(self, event: UploadReceived) -> Job:
+    async def accept(self, event: UploadReceived, admission: Admission | None = None) -> Job:
         """Publish the event and open the job's row; an event of an idempotent request whose job is there does nothing.
+
+        Parameters
+        ----------
+        admission
+            Leave that was given before the upload; without it the job is counted now.
 
         Raises
         ------
+        Problem
+            402 or 429 when a limit of the owner does not allow the job.
         BusUnavailable
             When Kafka did not acknowledge the event: it may be in the log all the same, so the bytes must stay.
+        StoreUnavailable
+            When the job is to be deferred and PostgreSQL is away.
         """
         event = event.model_copy(update={"options": self._complete(event.options)})
         job = await self._already_there(event) if event.idempotent else None
         if job is None:
-            await self._producer.publish(event, timeout=self._settings.publish_seconds)
+            held = event.options.priority == "deferred"
+            async with self._gate.settled(event, admission):
+                if held:
+                    await self._deferred.hold(event)
+                else:
+                    await self._producer.publish(event, timeout=self._settings.publish_seconds)
             job = Job.accepted(event)
             self._accepted.add(event.owner, job)
             UPLOADED.inc(job.size or 0)
-            await self._open(event)
-            log.info("job_accepted", job_id=str(job.id), size=job.size, lane=job.priority)
+            if not held:
+                await self._open(event)
+            log.info("job_accepted", job_id=str(job.id), size=job.size, priority=event.options.priority)
         return job
+
+    async def let_go(self, event: UploadReceived) -> None:
+        """Put the event of a job that was held into the log, and open its row anew if need be."""
+        await self._producer.publish(event, timeout=self._settings.publish_seconds)
+        await self._open(event)
 
     async def same(self, owner: str, sha256: str, options: JobOptions, plan: SegmentPlan) -> UUID | None:
         """A job whose results may be copied for this one; without Postgres the work is just done again."""
@@ -79,6 +105,9 @@ class Acceptance:
 
     def plan(self, options: JobOptions) -> SegmentPlan:
         """Who will do it and how the audio is cut; a 422 problem names what nobody can do, and who could."""
+        if options.deadline is not None and options.priority != "deferred":
+            message = "has a meaning only with the priority 'deferred'"
+            raise Problem(INVALID, f"deadline {message}.", errors=[("deadline", message)])
         if options.callback_url is not None:
             public_url("callback_url", options.callback_url, allow_private=self._settings.webhook_allow_private)
         if (wrong := unknown(options.plugins or (), self._plugins)) is not None:

@@ -2,7 +2,7 @@
 
 import ipaddress
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -17,11 +17,12 @@ from gateway.principal import PRINCIPAL, Principal
 from gateway.problems import FORBIDDEN, INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
 from gateway.routes import ROUTES
 from gateway.routing import BODY, QUERY, Route
+from gateway.walls.outside import BARE, Outside
 
 LONGEST_JSON = 256 * 1024
 
 
-def application(handlers: Mapping[str, Handler], door: Door) -> web.Application:
+def application(handlers: Mapping[str, Handler], door: Door, outside: Outside = BARE) -> web.Application:
     """The gateway's application.
 
     Parameters
@@ -30,6 +31,8 @@ def application(handlers: Mapping[str, Handler], door: Door) -> web.Application:
         One handler for each operation of `gateway.routes.ROUTES`.
     door
         Who decides who comes in.
+    outside
+        What stands before the door.
 
     Raises
     ------
@@ -39,8 +42,12 @@ def application(handlers: Mapping[str, Handler], door: Door) -> web.Application:
     if handlers.keys() != {route.operation for route in ROUTES}:
         msg = f"handlers and operations differ: {handlers.keys() ^ {route.operation for route in ROUTES}}"
         raise ValueError(msg)
-    app = web.Application(middlewares=[measure, answer_problems, _guard(door)], client_max_size=LONGEST_JSON)
-    app.on_response_prepare.append(_secure)
+    before, behind = ([outside.floods.outside], [outside.floods.inside]) if outside.floods is not None else ([], [])
+    app = web.Application(
+        middlewares=[measure, answer_problems, *before, outside.cors.preflight, _guard(door), *behind],
+        client_max_size=LONGEST_JSON,
+    )
+    app.on_response_prepare.append(_finished(outside))
     for route in ROUTES:
         app.router.add_route(
             route.method, route.path, _validated(route, handlers[route.operation]), expect_handler=put_off
@@ -85,9 +92,9 @@ def _from_here(request: web.Request) -> bool:
 
 def _validated(route: Route, handler: Handler) -> Handler:
     async def validate(request: web.Request) -> web.StreamResponse:
-        if route.upload or route.body is not None:
+        if route.upload or route.takes or route.body is not None:
             refuse_encoded(request)
-        if route.query is not None and not route.upload:
+        if route.query is not None and not (route.upload or route.takes):
             request[QUERY] = _query(request, route.query)
         if route.body is not None and (not route.upload or request.content_type == "application/json"):
             request[BODY] = await _body(request, route.body)
@@ -118,5 +125,10 @@ async def _body(request: web.Request, model: type[BaseModel]) -> BaseModel:
         raise Problem(MALFORMED, "The body is not JSON.") from None
 
 
-async def _secure(request: web.Request, response: web.StreamResponse) -> None:
-    secure(response)
+def _finished(outside: Outside) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    async def finish(request: web.Request, response: web.StreamResponse) -> None:
+        secure(response)
+        outside.cors.mark(request, response)
+        outside.transport.mark(request, response)
+
+    return finish

@@ -32,6 +32,11 @@ class Callers:
             address = before
         return str(address) if address is not None else "unknown"
 
+    def trusts(self, request: web.BaseRequest) -> bool:
+        """Whether the connection comes from a proxy of ours."""
+        address = _read(request.remote or "")
+        return address is not None and any(address in network for network in self._trusted)
+
     def agent(self, request: web.BaseRequest) -> str | None:
         """The program, as it names itself, cut short."""
         agent = request.headers.get("User-Agent")

@@ -1,27 +1,23 @@
 """Listing, reading, cancelling and deleting jobs."""
 
 import asyncio
-import base64
-import binascii
-from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
-from uuid import UUID
 
 from aiohttp import web
 
 from common.bus.producer import Producer
 from common.events import JobControl
 from gateway.answers import json_answer
+from gateway.cursors import cursor, place
 from gateway.database import StoreUnavailable
 from gateway.lookup import Jobs
 from gateway.models import ENDED, Deletion, Job, JobPage, JobsQuery, Status
 from gateway.principal import owner_of
-from gateway.problems import ALREADY_ENDED, INVALID, Problem
+from gateway.problems import ALREADY_ENDED, Problem
 from gateway.routing import query_of
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _STATES: tuple[Status, ...] = get_args(Status)
 _ERASURE_PAUSE = 0.1
 
@@ -39,11 +35,13 @@ class JobsApi:
         """GET /v1/jobs."""
         query = query_of(request, JobsQuery)
         owner = owner_of(request)
-        found = await self._store.newest(owner, status=query.status, before=_place(query.cursor), limit=query.limit + 1)
+        found = await self._store.newest(owner, status=query.status, before=place(query.cursor), limit=query.limit + 1)
         page = found[: query.limit]
         counts = dict.fromkeys(_STATES, 0) | await self._store.counts(owner)
         more = len(found) > query.limit
-        return json_answer(JobPage(jobs=page, next_cursor=_cursor(page[-1]) if more else None, counts=counts))
+        return json_answer(
+            JobPage(jobs=page, next_cursor=cursor(page[-1].created_at, page[-1].id) if more else None, counts=counts)
+        )
 
     async def get(self, request: web.Request) -> web.Response:
         """GET /v1/jobs/{id}."""
@@ -74,20 +72,3 @@ class JobsApi:
             JobControl(job_id=job.id, owner=owner_of(request), lane=job.priority, action=action),
             timeout=self._settings.publish_seconds,
         )
-
-
-def _cursor(job: Job) -> str:
-    place = f"{(job.created_at - _EPOCH) // timedelta(microseconds=1)}/{job.id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        microseconds, _, job = raw.partition("/")
-        return _EPOCH + timedelta(microseconds=int(microseconds)), UUID(job)
-    except (ValueError, OverflowError, binascii.Error):
-        message = "is not a cursor of this list"
-        raise Problem(INVALID, f"cursor {message}.", errors=[("cursor", message)]) from None

@@ -19,6 +19,7 @@ from gateway.routing import Answer, Route
 _TITLES = {
     400: "The request cannot be read.",
     401: "A valid key is needed.",
+    402: "The month's budget is used up; `resets_at` says until when.",
     403: "The key does not allow this; `scope` names what is missing.",
     404: "There is no such thing.",
     405: "This method is not offered here.",
@@ -28,10 +29,10 @@ _TITLES = {
     412: "This version of the protocol is not spoken here.",
     413: "Too large.",
     414: "The address is too long.",
-    415: "The body is compressed, or of another type.",
+    415: "The body is compressed, or of a type that is not read here.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
     423: "Another request is at it.",
-    429: "Too many attempts; try again after `Retry-After` seconds.",
+    429: "A limit was met; try again after `Retry-After` seconds.",
     431: "The headers are too large.",
     460: "The checksum is of other bytes.",
     503: "A part is away; try again after `Retry-After` seconds.",
@@ -92,7 +93,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = sorted({*_UNREAD, *_door_problems(route), *route.problems})
+    problems = sorted({*_UNREAD, *_door_problems(route), *route.problems, 429})
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -112,6 +113,9 @@ def _operation(route: Route) -> dict[str, Any]:
             "content": {"multipart/form-data": _schema(UploadForm), "*/*": {"schema": {}}}
             | ({"application/json": _schema(route.body)} if route.body is not None else {}),
         }
+    if route.takes:
+        kinds = {media: _schema(model) if model else {"schema": {}} for media, model in route.takes.items()}
+        operation["requestBody"] = {"required": True, "content": kinds}
     if route.door == "open":
         operation["security"] = []
     elif route.door == "loopback":

@@ -53,7 +53,7 @@ class Remote:
         return UploadReceived(
             job_id=job,
             owner=owner,
-            lane=options.priority,
+            lane=options.lane,
             source=BlobRef(name=name),
             filename=sanitise(address.filename),
             sha256=digest,

@@ -1,6 +1,7 @@
 """Every address of the gateway in one table; the server and the OpenAPI document are both made from it."""
 
 from common.options import JobOptions
+from gateway.batches import table as batches
 from gateway.identity import keys_table
 from gateway.identity import table as identity
 from gateway.models import (
@@ -18,6 +19,7 @@ from gateway.models import (
 from gateway.privacy import table as privacy
 from gateway.routing import Answer, Route
 from gateway.uploads import table as uploads
+from gateway.walls import table as walls
 
 _OWN: tuple[Route, ...] = (
     Route(
@@ -40,8 +42,18 @@ _OWN: tuple[Route, ...] = (
             "Idempotency-Key": "1 to 255 visible ASCII characters; the same key, file or address, and options are one.",
             "X-Filename": "Name of the file, percent-encoded, when the body is the file.",
         },
-        answers={202: Answer("The job.", Job, headers={"Location": "Address of the job."})},
-        problems=(400, 408, 409, 413, 415, 422, 503),
+        answers={
+            202: Answer(
+                "The job.",
+                Job,
+                headers={
+                    "Location": "Address of the job.",
+                    "RateLimit": "What is left of the caller's limits, where there are any.",
+                    "RateLimit-Policy": "The limits.",
+                },
+            )
+        },
+        problems=(400, 402, 408, 409, 413, 415, 422, 429, 503),
     ),
     Route(
         operation="list_jobs",
@@ -185,4 +197,12 @@ _OWN: tuple[Route, ...] = (
     ),
 )
 
-ROUTES: tuple[Route, ...] = (*_OWN, *keys_table.ROUTES, *identity.ROUTES, *privacy.ROUTES, *uploads.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *_OWN,
+    *keys_table.ROUTES,
+    *identity.ROUTES,
+    *privacy.ROUTES,
+    *uploads.ROUTES,
+    *batches.ROUTES,
+    *walls.ROUTES,
+)

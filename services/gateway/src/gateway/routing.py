@@ -56,6 +56,9 @@ class Route:
     body: type[BaseModel] | None = None
     """Of a JSON body; with ``upload``, what a JSON body is read into instead of being a file."""
     upload: bool = False
+    takes: Mapping[str, type[BaseModel] | None] = field(default_factory=dict)
+    """Media types of a body that the handler reads itself, as it streams in, with the model of those that are JSON; it
+    reads the query then as well."""
     binary: str | None = None
     """Media type of a body that is taken as bytes; it may be left out."""
     headers: Mapping[str, str] = field(default_factory=dict)

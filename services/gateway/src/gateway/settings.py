@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from common.options import PluginName
 from common.settings import CommonSettings
+from gateway.walls.plans import Plans
 
 SHORTEST_SECRET = 16
 
@@ -32,7 +33,8 @@ class GatewaySettings(CommonSettings):
     )
     trusted_proxies: str = Field(
         default="",
-        description="Networks of proxies, comma-separated, whose X-Forwarded-For is believed, such as 10.0.0.0/8.",
+        description="Networks of proxies, comma-separated, whose X-Forwarded-For and -Proto are believed:"
+        " 10.0.0.0/8, say.",
     )
     session_hours: float = Field(default=24.0, gt=0, description="Hours a login lasts after its last activity.")
     refresh_grace_seconds: float = Field(
@@ -74,6 +76,23 @@ class GatewaySettings(CommonSettings):
         gt=0,
         le=144,
         description="Hours after its last byte that half an upload is kept; Azure forgets it within seven days.",
+    )
+    batch_items: int = Field(default=100_000, ge=1, description="Most items of a batch.")
+    batch_mb: int = Field(default=256, ge=1, description="Largest manifest, in units of 1,048,576 bytes.")
+    batch_outstanding: int = Field(
+        default=64, ge=1, description="Jobs of batches that an owner has at work at once; the others wait their turn."
+    )
+    batch_poll_seconds: float = Field(
+        default=5.0, gt=0, description="Longest pause before waiting items are looked at."
+    )
+    batch_claim_seconds: float = Field(
+        default=30.0, gt=0, description="Seconds after which items that a gateway was about to release are another's."
+    )
+    deferred_backlog: int = Field(
+        default=4, ge=1, description="Jobs at work, of anybody, below which a deferred job is let go."
+    )
+    deferred_margin_seconds: float = Field(
+        default=600.0, ge=0, description="Seconds before its deadline at which a deferred job is let go in any case."
     )
     segment_seconds: float | None = Field(
         default=None,
@@ -199,8 +218,41 @@ class GatewaySettings(CommonSettings):
     @classmethod
     def _separated(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+    plans: Plans = Field(
+        default_factory=dict,
+        validate_default=True,
+        description='What of the plans is to be other, as JSON: `{"free": {"jobs_per_hour": 20}}`; null is no limit.',
+    )
+    requests_per_second: float = Field(
+        default=100.0,
+        ge=0,
+        description="Requests a second that one address or one key may make of this gateway, ten times that at once;"
+        " 0 for no bound.",
+    )
+    cors_origins: str = Field(
+        default="",
+        validation_alias=AliasChoices("CORS_ORIGINS", "ALLOWED_ORIGINS", "SCRIBEWIRE_CORS_ORIGINS"),
+        description="Origins of web pages that may call, comma-separated, exact, or `*`; nobody's by default.",
+    )
+    cors_credentials: bool = Field(default=False, description="Let cookies and the like come along; not with `*`.")
+    hsts_seconds: int = Field(
+        default=0, ge=0, description="Have browsers use nothing but https for so long; 0 says nothing of it."
+    )
+    retention_hours: float = Field(
+        default=1.0, gt=0, description="Hours between two looks for jobs whose plan's retention is over."
+    )
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of `cors_origins`."""
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
 
     @property
     def max_file_size(self) -> int:
         """Largest upload in bytes."""
         return self.max_file_size_mb * 1024 * 1024
+
+    @property
+    def batch_bytes(self) -> int:
+        """Largest manifest in bytes."""
+        return self.batch_mb * 1024 * 1024

@@ -22,6 +22,8 @@ from gateway.problems import INVALID, JOB_DELETED, TOO_LARGE, Problem
 from gateway.remote import Remote
 from gateway.routing import BODY, body_of
 from gateway.settings import GatewaySettings
+from gateway.walls.gate import Gate
+from gateway.walls.price import Price
 
 
 class Submit:
@@ -38,12 +40,14 @@ class Submit:
         control: ControlLog,
         acceptance: Acceptance,
         remote: Remote,
+        gate: Gate,
         settings: GatewaySettings,
     ) -> None:
         self._blobs = blobs
         self._control = control
         self._acceptance = acceptance
         self._remote = remote
+        self._gate = gate
         self._settings = settings
 
     async def __call__(self, request: web.Request) -> web.Response:
@@ -53,12 +57,21 @@ class Submit:
         job_id = ids.job_id(owner, key)
         if key is not None and self._control.deleted(job_id):
             raise Problem(JOB_DELETED, "The job of this Idempotency-Key was deleted; use a new key.")
-        store = self._store_address if BODY in request else self._store_upload
-        event = await store(request, owner, job_id, idempotent=key is not None)
-        if key is not None:
-            event = await claim(self._blobs, event)
-        job = await self._acceptance.accept(event)
-        return json_answer(job, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
+        # Before the body: what a limit does not allow need not be sent.
+        async with self._gate.held(owner, job_id, self._price(request)) as admission:
+            store = self._store_address if BODY in request else self._store_upload
+            event = await store(request, owner, job_id, idempotent=key is not None)
+            if key is not None:
+                event = await claim(self._blobs, event)
+            job = await self._acceptance.accept(event, admission)
+        return json_answer(job, status=202, headers={"Location": f"/v1/jobs/{job.id}", **admission.headers})
+
+    def _price(self, request: web.Request) -> Price | None:
+        """What the job will cost; None where the options come with the body."""
+        if request.content_type == "multipart/form-data":
+            return None
+        options = body_of(request, NewJob).options if BODY in request else job_options(request.query.items())
+        return self._gate.price(options, self._acceptance.plan(options))
 
     async def _store_address(
         self, request: web.Request, owner: str, job_id: UUID, *, idempotent: bool
@@ -76,8 +89,6 @@ class Submit:
         is_form = request.content_type == "multipart/form-data"
         if (request.content_length or 0) > limit + (MULTIPART_ROOM if is_form else 0):
             raise Problem(TOO_LARGE, f"A file may have at most {limit} bytes.", limit_bytes=limit)
-        if not is_form:
-            self._acceptance.plan(job_options(request.query.items()))
         intake = Intake(
             pieces(request, stall=self._settings.upload_stall_seconds, limit=limit),
             fields=request.query.items(),
@@ -95,7 +106,7 @@ class Submit:
         return UploadReceived(
             job_id=job_id,
             owner=owner,
-            lane=options.priority,
+            lane=options.lane,
             source=BlobRef(name=layout.original(owner, job_id, intake.sha256), size=intake.size),
             filename=sanitise(intake.head.filename),
             content_type=printable(intake.head.content_type),

@@ -26,9 +26,16 @@ _WORDS: Mapping[str, str] = MappingProxyType(
         # Language tags are the only texts with a pattern.
         "string_pattern_mismatch": "must be a language tag such as 'en' or 'pt-BR'",
         "tuple_type": "must be a list",
+        "timezone_aware": "must say its time zone, as 2026-01-31T12:00:00Z does",
+        "datetime_parsing": "must be a time such as 2026-01-31T12:00:00Z",
+        "datetime_from_date_parsing": "must be a time such as 2026-01-31T12:00:00Z",
+        "datetime_type": "must be a time such as 2026-01-31T12:00:00Z",
         "list_type": "must be a list",
         "too_short": "must have at least {min_length} of them",
         "too_long": "may have at most {max_length} of them",
+        "date_from_datetime_parsing": "must be a day such as 2026-11-21",
+        "date_parsing": "must be a day such as 2026-11-21",
+        "date_from_datetime_inexact": "must be a day such as 2026-11-21",
         "model_type": "must be a JSON object",
         "model_attributes_type": "must be a JSON object",
     }

@@ -186,7 +186,8 @@ def _progress(event: UploadReceived, fraction: float) -> StageProgress:
 
 def _what_was_fetched(event: UploadReceived) -> _Source:
     """For the row of a job with an address; told with every word, since any of them may be lost."""
-    if not event.remote or event.source.name == layout.address(event.owner, event.job_id, event.sha256):
+    asked = (layout.address, layout.dropped)
+    if not event.remote or event.source.name in {name(event.owner, event.job_id, event.sha256) for name in asked}:
         return {}
     return {"source": event.source, "sha256": event.sha256}
 

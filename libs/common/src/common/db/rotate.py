@@ -6,7 +6,7 @@ import asyncpg
 from pydantic import SecretStr
 
 from common.crypt import Crypt
-from common.db.tables import accounts, mails, metadata, sessions, signing_keys
+from common.db.tables import accounts, batch_items, mails, metadata, sessions, signing_keys
 
 ENCRYPTED = (
     accounts.c.first_name,
@@ -15,6 +15,7 @@ ENCRYPTED = (
     sessions.c.successor,
     signing_keys.c.private_key,
     mails.c.body,
+    batch_items.c.address,
 )
 """Columns that hold Fernet tokens; whoever adds one adds it here."""
 
@@ -45,22 +46,23 @@ async def rotate(database_url: SecretStr, crypt: Crypt) -> dict[str, int]:
 
 async def _column(connection: Any, column: Any, crypt: Crypt) -> int:
     table, name = column.table.name, column.name
-    key = next(iter(metadata.tables[table].primary_key)).name
+    keys = [key.name for key in metadata.tables[table].primary_key]
+    which = " AND ".join(f"{key} = ${number}" for number, key in enumerate(keys, start=3))
     renewed = 0
     async with connection.transaction():
         # Names come from the tables above, never from outside.
         values = connection.cursor(
-            f"SELECT {key} AS key, {name} AS value FROM {table} WHERE {name} IS NOT NULL",  # noqa: S608
+            f"SELECT {', '.join(keys)}, {name} AS value FROM {table} WHERE {name} IS NOT NULL",  # noqa: S608
             prefetch=_BATCH,
         )
         async for row in values:
             if (token := crypt.renewed(row["value"])) is None:
                 continue
             await connection.execute(
-                f"UPDATE {table} SET {name} = $3 WHERE {key} = $1 AND {name} = $2",  # noqa: S608
-                row["key"],
+                f"UPDATE {table} SET {name} = $2 WHERE {name} = $1 AND {which}",  # noqa: S608
                 row["value"],
                 token,
+                *(row[key] for key in keys),
             )
             renewed += 1
     return renewed

@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -64,6 +65,7 @@ jobs = Table(
     Column("address", Text, comment="Where the source was to be fetched from, without what may be secret."),
     Index("jobs_owner_created", "owner", text("created_at DESC"), text("id DESC")),
     Index("jobs_owner_sha256", "owner", "sha256"),
+    Index("jobs_open", "owner", postgresql_where=text("finished_at IS NULL")),
     Index(
         "jobs_unannounced",
         "id",
@@ -342,4 +344,109 @@ mails = Table(
     Column("last_error", Text),
     Index("mails_due", "due_at", postgresql_where=text("sent_at IS NULL AND failed_at IS NULL")),
     Index("mails_account", "account_id"),
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("request", Text, nullable=False, comment="Hash of how it was asked for, besides the body."),
+    Column("keyed", Boolean, nullable=False, comment="It came with an Idempotency-Key, so its bare id stays."),
+    Column("received", Integer, nullable=False, server_default="0", comment="Lines that are in batch_items."),
+    Column("digest", Text, nullable=False, server_default="", comment="SHA-256 of the body up to there."),
+    Column("total", Integer, nullable=False, server_default="0"),
+    Column("bad", Integer, nullable=False, server_default="0"),
+    Column(
+        "completed",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="How many items are in this state; changed by what changes their states.",
+    ),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("cancelled", Integer, nullable=False, server_default="0"),
+    Column("created_at", _time, nullable=False),
+    Column("touched_at", _time, nullable=False),
+    Column("finished_at", _time),
+    Index("batches_owner_created", "owner", text("created_at DESC"), text("id DESC")),
+    Index("batches_open", "status", postgresql_where=text("finished_at IS NULL")),
+)
+
+_out = text("state IN ('claimed', 'released')")
+
+batch_items = Table(
+    "batch_items",
+    metadata,
+    Column("batch_id", UUID, primary_key=True),
+    Column("line", Integer, primary_key=True, autoincrement=False),
+    Column("owner", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="1"),
+    Column("job_id", UUID),
+    Column("reference", Text),
+    Column("kind", Text),
+    Column("address", Text, comment="Encrypted, for there may be a secret in it."),
+    Column("source", Text, comment="The name of a blob, or the id of an upload."),
+    Column("shown", Text),
+    Column("options", JSONB),
+    Column("claimed_at", _time),
+    Column("ended_at", _time),
+    Column("duration", Double),
+    Column("error_field", Text),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Index("batch_items_state", "batch_id", "state", "line"),
+    Index("batch_items_out", "owner", "job_id", postgresql_where=_out),
+    Index("batch_items_ended", "batch_id", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+)
+
+held_jobs = Table(
+    "held_jobs",
+    metadata,
+    Column("job_id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("event", JSONB, nullable=False, comment="The upload.received that is published when it is let go."),
+    Column("deadline", _time),
+    Column("held_at", _time, nullable=False),
+    Column("claimed_at", _time),
+)
+
+account_limits = Table(
+    "account_limits",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("limits", JSONB, nullable=False, comment="By name, what is other than in the plan; null for no limit."),
+    Column("updated_at", _time, nullable=False),
+)
+
+allowances = Table(
+    "allowances",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("month", Date, nullable=False, comment="First day of the month that is counted, in UTC."),
+    Column("jobs", Integer, nullable=False, server_default="0"),
+    Column("full_at", _time, nullable=False, comment="When the bucket of jobs per hour is full again."),
+    Column("summed_at", _time, comment="When used_seconds and used_usd were summed up from usage and jobs."),
+    Column("used_seconds", Double, nullable=False, server_default="0"),
+    Column("used_usd", Numeric, nullable=False, server_default="0"),
+)
+
+counted_jobs = Table(
+    "counted_jobs",
+    metadata,
+    Column("job_id", UUID, primary_key=True),
+    Column("owner", Text, nullable=False),
+    Column("at", _time, nullable=False),
+    Column("usd_per_minute", Numeric, nullable=False, server_default="0"),
+    Column(
+        "pending",
+        Boolean,
+        nullable=False,
+        server_default=true(),
+        comment="The job's row was not seen yet: its upload may be under way.",
+    ),
+    Index("counted_jobs_pending", "owner", postgresql_where=text("pending")),
+    Index("counted_jobs_at", "at"),
 )

@@ -54,8 +54,9 @@ class Tus:
         response.headers["Tus-Resumable"] = headers.VERSION
         return response
 
-    async def options(self, _request: web.Request) -> web.Response:
+    async def options(self, request: web.Request) -> web.Response:
         """What is spoken here."""
+        _id(request)
         return web.Response(
             status=204,
             headers={
@@ -71,16 +72,13 @@ class Tus:
         method = request.headers.get("X-HTTP-Method-Override", request.method).upper()
         if method == "OPTIONS":
             return await self.options(request)
+        upload = _id(request)
         headers.check_version(request)
         refuse_encoded(request)
-        if "id" not in request.match_info:
+        if upload is None:
             if method != "POST":
                 raise Problem(METHOD_NOT_ALLOWED, "Create an upload with POST.", headers={"Allow": "OPTIONS,POST"})
             return await self._create(request)
-        try:
-            upload = UUID(request.match_info["id"])
-        except ValueError:
-            raise Problem(NOT_FOUND, "There is no such upload.") from None
         state = await self._uploads.state(owner_of(request), upload)
         if method == "HEAD":
             return await self._head(request, state)
@@ -217,6 +215,14 @@ class Tus:
             answer.headers["Scribewire-Job"] = str(upload.job_id)
             answer.headers.popall("Upload-Expires", None)
         return answer
+
+
+def _id(request: web.Request) -> UUID | None:
+    """The upload that the address names; a 404 problem when it can be none's."""
+    try:
+        return UUID(request.match_info["id"]) if "id" in request.match_info else None
+    except ValueError:
+        raise Problem(NOT_FOUND, "There is no such upload.") from None
 
 
 def _address(request: web.Request, upload: UUID) -> str:

@@ -99,7 +99,7 @@ class Finish:
         return UploadReceived(
             job_id=upload.job_id,
             owner=upload.owner,
-            lane=upload.options.priority,
+            lane=upload.options.lane,
             source=BlobRef(name=upload.bytes_name, size=size),
             filename=upload.filename,
             content_type=upload.content_type,

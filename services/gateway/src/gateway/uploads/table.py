@@ -130,6 +130,7 @@ ROUTES: tuple[Route, ...] = (
         path=_ID,
         summary="What of tus is spoken here, for one upload",
         answers={204: _SPOKEN},
+        problems=(404,),
         door="open",
     ),
 )

@@ -20,6 +20,7 @@ async def open_remote(settings: TranscoderSettings, blobs: Blobs) -> AsyncIterat
     async with open_session(allow_private=private) as session:
         yield RemoteSource(
             blobs=blobs,
+            largest_blob=settings.max_file_size,
             direct=Direct(session, limits, allow_private=private),
             pages=Pages(settings.video_sites, limits, connect=partial(open_guarded, allow_private=private)),
         )

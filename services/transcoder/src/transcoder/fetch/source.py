@@ -9,8 +9,10 @@ import structlog
 from common import layout
 from common.address import Address, Fetched
 from common.blobs import BlobNotFound, Blobs, read_all
+from common.drop import DROPPED
 from common.events import UploadReceived
 from transcoder.fetch.direct import AtSite, Direct
+from transcoder.fetch.dropped import dropped
 from transcoder.fetch.pages import NotAPage, Pages
 from transcoder.ports import Cancelled
 
@@ -20,8 +22,9 @@ log = structlog.get_logger(__name__)
 class RemoteSource:
     """Implements `transcoder.ports.Remote`."""
 
-    def __init__(self, *, blobs: Blobs, direct: Direct, pages: Pages) -> None:
+    def __init__(self, *, blobs: Blobs, direct: Direct, pages: Pages, largest_blob: int | None = None) -> None:
         self._blobs = blobs
+        self._largest_blob = largest_blob
         self._direct = direct
         self._pages = pages
 
@@ -34,12 +37,17 @@ class RemoteSource:
 
     async def fetch(self, event: UploadReceived, cancelled: Callable[[], bool]) -> Fetched:
         """Fetch the job's bytes and store them; see `transcoder.ports.Remote`."""
-        address = Address.model_validate_json(await read_all(self._blobs, event.source.name))
+        stored = event.source.name
+        if stored.endswith(DROPPED):
+            found = dropped(self._blobs, stored, limit=self._largest_blob)
+        else:
+            address = Address.model_validate_json(await read_all(self._blobs, stored))
+            found = self._content(address.url, cancelled)
         digest, size = hashlib.sha256(), 0
 
         async def counted() -> AsyncGenerator[bytes, None]:
             nonlocal size
-            async with aclosing(self._content(address.url, cancelled)) as content:
+            async with aclosing(found) as content:
                 async for chunk in content:
                     if cancelled():
                         raise Cancelled

@@ -1,0 +1,83 @@
+"""What the room of batches needs of its neighbours."""
+
+from typing import Protocol
+from uuid import UUID
+
+from common.events import BlobRef, UploadReceived
+from common.options import JobOptions
+
+
+class Crypt(Protocol):
+    """Keeps texts from whoever reads the database; `common.crypt.Crypt`."""
+
+    def encrypt(self, text: str) -> str:
+        """The text as a token."""
+        ...
+
+    def decrypt(self, token: str) -> str:
+        """The text of a token; raises `common.crypt.Undecipherable`."""
+        ...
+
+
+class Addresses(Protocol):
+    """Stores where a job's bytes are to be fetched from; `gateway.remote.Remote`."""
+
+    async def receive(
+        self, owner: str, job: UUID, url: str, options: JobOptions, *, idempotent: bool
+    ) -> UploadReceived:
+        """Store the address; return the event. A 422 problem when nobody may or can fetch it."""
+        ...
+
+    async def receive_blob(
+        self, owner: str, job: UUID, name: str, options: JobOptions, *, idempotent: bool
+    ) -> UploadReceived:
+        """Store the name of a blob to be copied; return the event. A 422 problem when nobody can do what is asked."""
+        ...
+
+
+class Taken(Protocol):
+    """A held upload's bytes. The first job made of them has this id, for they lie in its folder."""
+
+    @property
+    def job_id(self) -> UUID:
+        """The job."""
+        ...
+
+    @property
+    def source(self) -> BlobRef:
+        """The bytes."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Their hash, in hexadecimal."""
+        ...
+
+    @property
+    def filename(self) -> str | None:
+        """The file's name."""
+        ...
+
+    @property
+    def content_type(self) -> str | None:
+        """The file's type, as its client named it."""
+        ...
+
+    @property
+    def options(self) -> JobOptions:
+        """Options that were sent with it."""
+        ...
+
+
+class Uploads(Protocol):
+    """Uploads that were sent to be named in a batch; `gateway.uploads.uploads.Uploads`."""
+
+    async def take(self, owner: str, upload_id: UUID, *, by: str) -> Taken:
+        """Take a complete upload; the same ``by`` may take it again and gets the same.
+
+        Raises
+        ------
+        Problem
+            404, 409 or 410 when there is none, it is not complete, it was not held, it is another's, it has expired.
+        """
+        ...

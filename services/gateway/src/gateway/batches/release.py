@@ -1,0 +1,194 @@
+"""Batches are released, not dumped: items become jobs as earlier ones end, so many of an owner's at a time.
+
+Every gateway runs this. What is to be done is in the rows alone, and a step that a crash cut off is done again.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+
+from common.blobs import BlobsUnavailable
+from common.bus.producer import BusUnavailable, Producer
+from common.events import Event, JobControl, Terminal
+from gateway.batches.accept import Acceptor, PutOff
+from gateway.batches.erase import Eraser
+from gateway.batches.release_store import ReleaseStore
+from gateway.batches.work import Refusal, Work
+from gateway.database import StoreUnavailable
+from gateway.settings import GatewaySettings
+from gateway.walls.gate import Gate
+
+log = structlog.get_logger(__name__)
+
+TURN = 32
+"""Items of one owner that are released before it is the next owner's turn."""
+
+_AWAY = (BusUnavailable, BlobsUnavailable, StoreUnavailable)
+
+_BREATH = 0.05
+"""Seconds between two looks, in which ends that come close together gather."""
+
+
+class Releaser:
+    """Releases items, notes their ends, and carries out what was asked of whole batches."""
+
+    def __init__(
+        self,
+        *,
+        store: ReleaseStore,
+        acceptor: Acceptor,
+        eraser: Eraser,
+        gate: Gate,
+        producer: Producer,
+        settings: GatewaySettings,
+    ) -> None:
+        self._store = store
+        self._acceptor = acceptor
+        self._eraser = eraser
+        self._gate = gate
+        self._producer = producer
+        self._settings = settings
+        self._woken = asyncio.Event()
+        self._busy = True
+        self._round = 0
+
+    def wake(self) -> None:
+        """Look at once: a batch came, or something was asked of one."""
+        self._busy = True
+        self._woken.set()
+
+    def see(self, event: Event) -> None:
+        """Look soon when a job has ended, if there are batches at all."""
+        if self._busy and isinstance(event, Terminal | JobControl):
+            self._woken.set()
+
+    async def settle(self) -> None:
+        """Note which jobs have ended, at once."""
+        await self._store.finish(await self._store.settle())
+
+    async def run(self) -> None:
+        """Work until cancelled; a part that is away is waited for."""
+        looked = 0.0
+        while True:
+            self._woken.clear()
+            now = asyncio.get_running_loop().time()
+            whole = now - looked >= self._settings.batch_poll_seconds
+            try:
+                self._busy = await self._store.busy()
+                if self._busy or whole:
+                    await self.look(whole=whole)
+                if whole:
+                    looked = now
+            except _AWAY as error:
+                log.warning("batches_wait", reason=type(error).__name__)
+            except Exception:
+                log.exception("batches_interrupted")
+            await asyncio.sleep(_BREATH)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.batch_poll_seconds):
+                    await self._woken.wait()
+
+    async def look(self, *, whole: bool) -> None:
+        """Do what there is to do now.
+
+        Parameters
+        ----------
+        whole
+            Look also for what no event tells of: work that others left behind, batches whose end was missed.
+        """
+        touched = await self._store.settle()
+        if whole:
+            await self._store.give_up_stale(older_than=timedelta(hours=self._settings.orphan_hours))
+            touched |= await self._take_over()
+        touched |= await self._release_all()
+        await self._store.finish(None if whole else touched)
+        for batch, owner in await self._store.in_status("cancelling"):
+            await self._stop(batch, owner)
+        for batch, _ in await self._store.in_status("deleting"):
+            if not await self._eraser.erase_some(batch):
+                self._woken.set()  # The others have their turn in between.
+
+    async def _stop(self, batch: UUID, owner: str) -> None:
+        """Tell the jobs of a cancelled batch that are at work; the last ones may be just on their way there."""
+        last = not await self._store.being_claimed(batch)
+        for job in await self._store.jobs_out(batch):
+            await self._producer.publish(
+                JobControl(job_id=job, owner=owner, lane="bulk", action="cancel"),
+                timeout=self._settings.publish_seconds,
+            )
+        if not last:
+            self._woken.set()
+        else:
+            await self._store.cancelled(batch)
+            await self._store.finish([batch])
+
+    async def _take_over(self) -> set[UUID]:
+        touched: set[UUID] = set()
+        older = timedelta(seconds=self._settings.batch_claim_seconds)
+        while works := await self._store.claim_again(older_than=older, limit=TURN):
+            log.info("batch_items_taken_over", items=len(works))
+            touched |= (await self._release(works)).touched
+        return touched
+
+    async def _release_all(self) -> set[UUID]:
+        """Release a turn of each owner's, and again while there is room; who is first changes each time."""
+        touched: set[UUID] = set()
+        owners = sorted(await self._store.owners())
+        self._round += 1
+        start = self._round % len(owners) if owners else 0
+        owners = owners[start:] + owners[:start]
+        while owners:
+            left = []
+            for owner in owners:
+                # As many as the owner's limits leave room for: an item waits rather than be refused.
+                room = min((await self._gate.room(owner)).jobs, TURN)
+                if room == 0:
+                    continue
+                works = await self._store.claim(owner, outstanding=self._settings.batch_outstanding, turn=room)
+                turn = await self._release(works)
+                touched |= turn.touched
+                if len(works) == TURN and not turn.put_off:
+                    left.append(owner)
+            owners = left
+        return touched
+
+    async def _release(self, works: Sequence[Work]) -> "_Turn":
+        """Put claimed items into the log."""
+        outcomes = await asyncio.gather(*(self._acceptor.accept(work) for work in works), return_exceptions=True)
+        done: list[Work] = []
+        later: list[Work] = []
+        refused: list[Refusal] = []
+        away: list[BaseException] = []
+        for work, outcome in zip(works, outcomes, strict=True):
+            if outcome is None:
+                done.append(work)
+            elif isinstance(outcome, Refusal):
+                refused.append(outcome)
+            elif isinstance(outcome, PutOff):
+                later.append(work)
+            elif isinstance(outcome, _AWAY):
+                away.append(outcome)  # Stays claimed, for its event may be in the log, and is released again.
+            else:
+                log.error("batch_item_broke", batch_id=str(work.batch), line=work.line, exc_info=outcome)
+                refused.append(Refusal(work, None, "internal", "It could not be taken, which is our fault; try again."))
+        for note, items in ((self._store.released, done), (self._store.put_back, later)):
+            if items:
+                await note(items)
+        if refused:
+            await self._store.refused(refused)
+        if away:
+            raise away[0]
+        return _Turn({refusal.work.batch for refusal in refused}, put_off=bool(later))
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """The batches of items that were refused, and whether some may not be released now."""
+
+    touched: set[UUID]
+    put_off: bool
