@@ -444,13 +444,6 @@ class TestMadeGood:
         await recount(side.walls[0])
         assert (await side.look(limits)).month_jobs == 1
 
-    async def test_an_owner_can_be_forgotten(self, side: Side) -> None:
-        await side.admit(Limits(jobs_per_month=9))
-        await side.walls[0].save_limits(side.owner, {"jobs_per_month": 1})
-        await side.walls[0].erase(side.owner)
-        for table in ("allowances", "account_limits", "counted_jobs"):
-            assert await side.pool.fetchval(f"SELECT count(*) FROM {table} WHERE owner = $1", side.owner) == 0
-
 
 class TestWithoutPostgres:
     async def test_everybody_goes_on_and_nobody_waits_twice(self, side: Side, unused_tcp_port: int) -> None:

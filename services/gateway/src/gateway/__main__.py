@@ -42,9 +42,7 @@ from gateway.identity.room import Identity
 from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
-from gateway.privacy.api import PrivacyApi
-from gateway.privacy.export import Export
-from gateway.privacy.store import PrivacyStore
+from gateway.privacy.room import privacy_room
 from gateway.progress import advance
 from gateway.remote import Remote
 from gateway.server import Runner
@@ -151,13 +149,6 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             gate=walls.gate,
             settings=settings,
         )
-        privacy_store = PrivacyStore(database)
-        privacy = PrivacyApi(
-            export=Export(store=store, privacy=privacy_store, blobs=blobs, crypt=crypt),
-            store=privacy_store,
-            audit=identity.audit,
-            settings=settings,
-        )
         live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted), batches.see, deferred.see))
         app = application(
             {
@@ -180,8 +171,9 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
                 **uploads.handlers,
                 **batches.handlers,
                 **walls.handlers(),
-                "export_account": privacy.export,
-                "delete_account": privacy.delete,
+                **privacy_room(
+                    database=database, store=store, blobs=blobs, crypt=crypt, audit=identity.audit, settings=settings
+                ),
             },
             door or entrance.door,
             outside(settings, Callers(settings.trusted_networks)),

@@ -218,6 +218,7 @@ class GatewaySettings(CommonSettings):
     @classmethod
     def _separated(cls, value: object) -> object:
         return tuple(name.strip() for name in value.split(",") if name.strip()) if isinstance(value, str) else value
+
     plans: Plans = Field(
         default_factory=dict,
         validate_default=True,

@@ -32,6 +32,8 @@ other_logins.json   accounts elsewhere that you log in with
 keys.json           your API keys; the keys themselves are not stored, only fingerprints that are of no use to anyone
 webhooks.json       addresses your results are sent to; their secrets are left out
 mails.json          letters we sent you
+limits.json         what is other for you than in your plan
+batches.json        your batches; batch_items.csv has their items, one a line
 activity.csv        what you did, as our audit log has it
 usage.csv           what was done for you, and what it cost
 jobs.csv            your jobs, one a line

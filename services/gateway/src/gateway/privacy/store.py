@@ -24,19 +24,41 @@ SELECT id, name, prefix, scopes, created_at, expires_at, last_used_at, uses, rev
 SELECT id, url, events, created_at, disabled_at, disabled_reason
   FROM webhook_endpoints WHERE owner = $1 ORDER BY created_at, id""",
     "mails": "SELECT kind, recipient, created_at, sent_at FROM mails WHERE account_id::text = $1 ORDER BY created_at",
+    "limits": "SELECT limits, updated_at FROM account_limits WHERE owner = $1",
+    "batches": """
+SELECT id, status, total, bad, completed, failed, cancelled, created_at, finished_at
+  FROM batches WHERE owner = $1 ORDER BY created_at, id""",
 }
 """What there is beside jobs, each as one JSON file of the export; no secret is among it, nor the hash of one."""
 
 ENCRYPTED = ("first_name", "last_name", "company")
 
-STREAMED: Mapping[str, str] = {
-    "usage": """
+STREAMED: Mapping[str, tuple[str, tuple[str, str]]] = {
+    "usage": (
+        """
 SELECT at, service, provider, endpoint, model, audio_seconds, tokens, cost_usd, job_id, id
-  FROM usage WHERE owner = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3)) ORDER BY at, id LIMIT $4""",
-    "activity": """
+  FROM usage WHERE owner = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3::uuid)) ORDER BY at, id LIMIT $4""",
+        ("at", "id"),
+    ),
+    "activity": (
+        """
 SELECT at, action, ip, user_agent, details, id
-  FROM audit_log WHERE actor = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3)) ORDER BY at, id LIMIT $4""",
+  FROM audit_log
+ WHERE actor = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3::uuid))
+ ORDER BY at, id LIMIT $4""",
+        ("at", "id"),
+    ),
+    "batch_items": (
+        """
+SELECT batch_id, line, reference, state, kind, shown, source, options, job_id, error_code, error_message, ended_at
+  FROM batch_items
+ WHERE batch_id IN (SELECT id FROM batches WHERE owner = $1)
+   AND ($2::uuid IS NULL OR (batch_id, line) > ($2, $3::integer))
+ ORDER BY batch_id, line LIMIT $4""",
+        ("batch_id", "line"),
+    ),
 }
+"""What may be much: a statement for one page each, and the columns that say where the next one begins."""
 
 SOURCE_OF = "SELECT source_blob FROM jobs WHERE owner = $1 AND id = $2"
 
@@ -49,6 +71,12 @@ FORGET: Mapping[str, str] = {
     "mails": "DELETE FROM mails WHERE account_id::text = $1",
     "api_keys": "DELETE FROM api_keys WHERE owner = $1",
     "webhook_endpoints": "DELETE FROM webhook_endpoints WHERE owner = $1",
+    "batch_items": "DELETE FROM batch_items WHERE batch_id IN (SELECT id FROM batches WHERE owner = $1)",
+    "batches": "DELETE FROM batches WHERE owner = $1",
+    "held_jobs": "DELETE FROM held_jobs WHERE owner = $1",
+    "account_limits": "DELETE FROM account_limits WHERE owner = $1",
+    "allowances": "DELETE FROM allowances WHERE owner = $1",
+    "counted_jobs": "DELETE FROM counted_jobs WHERE owner = $1",
     "audit_log": """
 UPDATE audit_log SET ip = NULL, user_agent = NULL, details = '{}'
  WHERE actor = $1 OR details->>'account' = $1""",
@@ -76,16 +104,16 @@ class PrivacyStore:
 
     async def streamed(self, owner: str, name: str) -> AsyncIterator[Sequence[Mapping[str, Any]]]:
         """Pages of what may be much, oldest first, by the names of `STREAMED`."""
-        at: datetime | None = None
-        last: UUID | None = None
+        statement, key = STREAMED[name]
+        place: tuple[Any, Any] = (None, None)
         while True:
             async with self._database.connection() as connection:
-                rows = await connection.fetch(STREAMED[name], owner, at, last, PAGE)
+                rows = await connection.fetch(statement, owner, *place, PAGE)
             if rows:
                 yield [dict(row) for row in rows]
             if len(rows) < PAGE:
                 return
-            at, last = rows[-1]["at"], rows[-1]["id"]
+            place = (rows[-1][key[0]], rows[-1][key[1]])
 
     async def source(self, owner: str, job: UUID) -> str | None:
         """Where a job's recording lies."""

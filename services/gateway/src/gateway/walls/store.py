@@ -29,10 +29,7 @@ SAVE_LIMITS = """
 INSERT INTO account_limits (owner, limits, updated_at) VALUES ($1, $2, now())
 ON CONFLICT (owner) DO UPDATE SET limits = excluded.limits, updated_at = excluded.updated_at"""
 
-DROP_ALLOWANCE = "DELETE FROM allowances WHERE owner = $1"
 DROP_LIMITS = "DELETE FROM account_limits WHERE owner = $1"
-DROP_COUNTED = "DELETE FROM counted_jobs WHERE owner = $1"
-
 
 CONFIRM = """
 WITH mine AS MATERIALIZED (SELECT pg_try_advisory_xact_lock($1) AS had)
@@ -222,12 +219,6 @@ class WallsStore:
         async with self._database.connection() as connection:
             rows: Sequence[Any] = await connection.fetch(RECORDS, owner, since, until, time, act, limit)
         return rows
-
-    async def erase(self, owner: str) -> None:
-        """Forget what was counted for an owner."""
-        async with self._database.connection() as connection:
-            for statement in (DROP_ALLOWANCE, DROP_LIMITS, DROP_COUNTED):
-                await connection.execute(statement, owner)
 
 
 def _exact(usd: float | None) -> Decimal | None:
