@@ -53,12 +53,17 @@ async def neighbours(gateway: RunningGateway) -> AsyncIterator[Neighbours]:
         tus = {"Tus-Resumable": "1.0.0", "Upload-Length": "10", **has.headers}
         async with has.http.post("/v1/uploads", headers=tus) as answer:
             upload = answer.headers["Location"].rpartition("/")[2]
+        batch = {"Content-Type": "application/x-ndjson", **has.headers}
+        async with has.http.post("/v1/batches", data=b'{"blob": "a.wav"}\n', headers=batch) as answer:
+            assert answer.status == 202, await answer.text()
+            batch_id = (await answer.json())["id"]
         yield Neighbours(
             has,
             wants,
             {
                 "/v1/jobs/": job,
                 "/v1/uploads/": upload,
+                "/v1/batches/": batch_id,
                 "/v1/webhooks/": webhook,
                 "/v1/keys/": key,
                 "/auth/api-keys/": key,

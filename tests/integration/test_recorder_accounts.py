@@ -41,6 +41,7 @@ class Asked:
         await self.recorder.say(self.story, "a secret")
         await self.recorder.record(self.story.upload(), self.used, self.story.transcript())
         await self.recorder.blobs.write(f"users/{self.owner}/incoming/left.wav", b"RIFF")
+        await self.recorder.blobs.write(f"uploads/{self.owner}/{uuid4()}/begun.json", b"{}")
         await self.recorder.pool.execute(
             "INSERT INTO webhook_deliveries (id, job_id, owner, event_id, event_type, url, body, created_at)"
             " VALUES ($1, $2, $3, $1, 'job.completed', 'https://example.com/x', 'a secret', $4)",
@@ -100,9 +101,10 @@ async def test_nothing_is_left_and_the_proof_says_how_much_went(asked: Asked) ->
     assert asked.proofs() == []
     assert await asked.step() == 0
     assert await asked.rows() == {"jobs": 0, "usage": 0, "webhook_deliveries": 0}
-    assert [blob.name async for blob in asked.recorder.blobs.list(f"users/{asked.owner}/")] == []
+    for folder in ("users", "uploads"):
+        assert [blob.name async for blob in asked.recorder.blobs.list(f"{folder}/{asked.owner}/")] == []
     (proof,) = asked.proofs()
-    assert (proof.jobs, proof.rows, proof.blobs, proof.tombstones) == (1, 2, 1, 1)
+    assert (proof.jobs, proof.rows, proof.blobs, proof.tombstones) == (1, 2, 2, 1)
     assert str(proof.job_id) == asked.owner
     (used,) = [key for topic, key in asked.recorder.log.forgotten if topic == UsageRecorded.type]
     assert used == str(asked.used.usage_id)

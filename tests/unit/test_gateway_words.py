@@ -27,7 +27,7 @@ TAG = "must be a language tag such as 'en' or 'pt-BR'"
         ([("speakers", "11")], "must be at most 10"),
         ([("speakers", "0")], "must be at least 1"),
         ([("diarize", "perhaps")], "must be true or false"),
-        ([("priority", "urgent")], "must be 'interactive' or 'bulk'"),
+        ([("priority", "urgent")], "must be 'interactive', 'bulk' or 'deferred'"),
         ([("profanity", "x")], "must be 'raw', 'masked' or 'removed'"),
         ([("keyterms", "")], "must have at least 1 characters"),
         ([("keyterms", str(number)) for number in range(101)], "may have at most 100 of them"),

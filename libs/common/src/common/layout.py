@@ -23,11 +23,6 @@ def owner_prefixes(owner: str) -> tuple[str, ...]:
     return (f"{_folder(owner)}/", f"{UPLOADS}{owner}/")
 
 
-def everything_of(owner: str) -> str:
-    """Prefix of everything an owner has; erasing an account erases this."""
-    return f"{_folder(owner)}/"
-
-
 def job_prefixes(owner: str, job: UUID) -> tuple[str, ...]:
     """Every prefix under which a job's blobs lie; erasing a job erases these."""
     stays = tuple(f"{_folder(owner)}/{part}/{job}/" for part in ("originals", "audio", "transcripts"))

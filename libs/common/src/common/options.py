@@ -12,8 +12,8 @@ Priority = Literal["interactive", "bulk", "deferred"]
 LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z0-9]{2,8})*$", max_length=35)]
 """A BCP 47 language tag such as ``en`` or ``pt-BR``."""
 
-PluginName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]*$", max_length=60)]
-"""The name of a plug-in, which is that of its entry point."""
+PluginName = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+"""The name of a plug-in, which is that of its entry point; one that is not installed is refused with those that are."""
 
 
 class JobOptions(BaseModel):

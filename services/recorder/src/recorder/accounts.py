@@ -83,7 +83,7 @@ class AccountEraser:
                 await self._log.tombstone(UsageRecorded.type, str(usage))
             await self._accounts.drop_usage(account.owner, used)
         rows = await self._accounts.drop_deliveries(account.owner)
-        blobs = await self._blobs.remove(layout.everything_of(account.owner))
+        blobs = sum([await self._blobs.remove(prefix) for prefix in layout.owner_prefixes(account.owner)])
         if blobs or not account.proved:
             await self._log.publish(
                 ProofDeleted(
