@@ -114,9 +114,10 @@ class Pages:
         talking = asyncio.ensure_future(process.communicate(json.dumps(asdict(order)).encode()))
         try:
             async with asyncio.timeout(self._limits.seconds):
-                while not (await asyncio.wait({talking}, timeout=_LOOK_SECONDS))[0]:
+                while not talking.done():
                     if cancelled():
                         raise Cancelled
+                    await asyncio.wait({talking}, timeout=_LOOK_SECONDS)
             return _RESULT.validate_json(talking.result()[0])
         except TimeoutError:
             raise failures.too_slow(self._limits.seconds) from None
