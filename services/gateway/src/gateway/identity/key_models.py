@@ -1,16 +1,28 @@
 """API keys and stream tokens as JSON."""
 
+import re
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 KeyScope = Literal["jobs:read", "jobs:write", "webhooks", "keys", "account", "admin"]
 
 USUAL_SCOPES: tuple[KeyScope, ...] = ("jobs:read", "jobs:write", "webhooks")
 
 MOST_DAYS = 3650
+
+
+def _written(moment: object) -> object:
+    # A number would be taken for seconds since 1970, which nobody means by 2026.
+    if not isinstance(moment, str) or not re.match(r"\d{4}-\d\d-\d\dT", moment):
+        msg = "must be a time such as 2026-01-31T12:00:00Z"
+        raise ValueError(msg)
+    return moment
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written)]
 
 
 class NewApiKey(BaseModel):
@@ -25,9 +37,9 @@ class NewApiKey(BaseModel):
         max_length=6,
         description="What it may do, at most what you may; `jobs:read`, `jobs:write` and `webhooks` by default.",
     )
-    expires_at: AwareDatetime | None = Field(default=None, description="When it ends; never by default.")
+    expires_at: Moment | None = Field(default=None, description="When it ends; never by default.")
     expires_in_days: int | None = Field(
-        default=None, ge=1, le=MOST_DAYS, description="Or how many days from now it ends."
+        default=None, strict=True, ge=1, le=MOST_DAYS, description="Or how many days from now it ends."
     )
 
 
@@ -82,7 +94,7 @@ class NewStreamToken(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    seconds: int = Field(default=60, ge=1, le=600, description="How long it opens streams.")
+    seconds: int = Field(default=60, strict=True, ge=1, le=600, description="How long it opens streams.")
 
 
 class StreamToken(BaseModel):
