@@ -66,13 +66,20 @@ def test_others_take_over_what_a_killed_one_held(trial: Trial) -> None:
             history = trial.judge(tally, load)
             tally.faults = len(orphaned)
             found = items(history.log)
+            deaths = {
+                service: [life.told_at or 0.0 for life, _ in orphaned if life.service == service] for service in HOLDERS
+            }
             for stage in STAGES:
                 places = [
-                    (life.told_at or 0.0, (stage, partition.topic, partition.partition))
+                    (life, (stage, partition.topic, partition.partition))
                     for life, partitions in orphaned
                     for partition in partitions
                 ]
-                waits = [wait for died, place in places if (wait := resumed(found, place, died)) is not None]
+                waits = [
+                    wait
+                    for life, place in places
+                    if (wait := resumed(found, place, life.told_at or 0.0, deaths[life.service])) is not None
+                ]
                 if not waits and not FULL:
                     continue  # two kills may hit a process that had just joined, and held nothing of this stage yet
                 assert waits, f"no orphaned partition had work for {stage}"

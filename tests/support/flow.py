@@ -61,15 +61,28 @@ def stalls(found: Iterable[Item]) -> dict[Place, float]:
     return {place: _longest(sorted(moments, key=lambda one: (one[0], -one[1]))) for place, moments in changes.items()}
 
 
-def resumed(found: Iterable[Item], place: Place, died: float) -> float | None:
+def resumed(found: Iterable[Item], place: Place, died: float, deaths: Collection[float] = ()) -> float | None:
     """Seconds from its holder's death to the first that came out of a partition; None where nothing arrived in it.
 
-    Only of what arrived after the death: what was in work then waits for a lease to lapse, which is another matter.
+    Only of what arrived after the death: what was in work then waits for a lease to lapse, which is another matter. So
+    does what the next holder had in work when it was killed itself: None as well where that may be what was seen.
+
+    Parameters
+    ----------
+    found
+        From `items`.
+    place
+        The stage and the partition.
+    died
+        When its holder was killed.
+    deaths
+        When processes of that service were killed, this one among them.
     """
     arrived = [item for item in found if item.place == place and died < item.entered]
     if not any(item.entered <= died + LATE for item in arrived):
         return None
-    return min(item.left for item in arrived) - died
+    resumed_at = min(item.left for item in arrived)
+    return None if any(died < other < resumed_at for other in deaths) else resumed_at - died
 
 
 def _through(stage: str, entered: dict[object, Logged], left: dict[object, Logged]) -> list[Item]:

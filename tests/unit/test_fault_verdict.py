@@ -121,6 +121,8 @@ def test_times_of_stages_follow_from_the_log(history: History) -> None:
     later = [replace(found[1], entered=6.0, left=9.0), replace(found[1], entered=7.0, left=8.0)]
     assert stalls([*found, *later])[place] == 2.0
     assert resumed([*found, *later], place, 5.0) == 3.0
+    assert resumed([*found, *later], place, 5.0, [1.0, 5.0, 8.5]) == 3.0
+    assert resumed([*found, *later], place, 5.0, [5.0, 7.5]) is None, "the next holder may have had it when it died"
     assert resumed(found, place, 5.0) is None
 
 
