@@ -7,8 +7,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scribewire.commands.jobs import app as jobs
+from scribewire.commands import account, batch, jobs, keys, login
 from scribewire.commands.transcribe import transcribe
+from scribewire.commands.usage import usage
+from scribewire.commands.watch import watch
 from scribewire.errors import ScribewireError
 
 app = typer.Typer(
@@ -18,7 +20,14 @@ app = typer.Typer(
     "Ends with 0 when all went well, 1 when a job failed, 2 for wrong use, 3 without access, 4 without a gateway.",
 )
 app.command()(transcribe)
-app.add_typer(jobs, name="jobs")
+app.command()(watch)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(batch.app, name="batch")
+for command in (login.login, login.logout, login.register, login.whoami):
+    app.command()(command)
+app.add_typer(keys.app, name="keys")
+app.add_typer(account.app, name="account")
+app.command()(usage)
 
 
 def main() -> None:
@@ -27,6 +36,6 @@ def main() -> None:
         app.add_typer(entry.load())
     try:
         app()
-    except ScribewireError as error:
+    except (ScribewireError, OSError) as error:
         Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        sys.exit(error.exit_code if isinstance(error, ScribewireError) else ScribewireError.exit_code)

@@ -1,0 +1,90 @@
+"""From a file or an address to a job, and from a job to its transcripts; what every command does alike."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from scribewire.client import Client
+from scribewire.errors import JobFailed, Problem
+from scribewire.models import Job
+from scribewire.output import is_url
+from scribewire.verbs.jobs import Sent, nothing
+from scribewire.verbs.unfinished import Unfinished
+
+BIG = 16 << 20
+"""Bytes from which on an upload can be taken up again; a smaller one is sent anew sooner than that is settled."""
+
+
+def check(sources: Sequence[str]) -> None:
+    """Refuse, before anything is sent, what is neither an address nor a readable file."""
+    for source in sources:
+        if is_url(source):
+            continue
+        file = Path(source)
+        if not file.exists():
+            raise typer.BadParameter(f"{source} does not exist")
+        if file.is_dir():
+            raise typer.BadParameter(f"{source} is a folder; `scribewire watch --once` takes one")
+        if not os.access(file, os.R_OK):
+            raise typer.BadParameter(f"{source} is not readable")
+
+
+def options_of(**given: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in given.items() if value not in (None, "", [])}
+
+
+def in_query(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as a query has them."""
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in options.items()}
+
+
+def send(
+    client: Client,
+    source: str,
+    options: Mapping[str, Any],
+    *,
+    sent: Sent = nothing,
+    memory: Unfinished | None = None,
+    idempotency_key: str | None = None,
+) -> Job:
+    """Submit a file or an address.
+
+    Parameters
+    ----------
+    idempotency_key
+        Of what is sent in one request.
+    memory
+        Where the upload of a big file is remembered; None sends any file in one request.
+    """
+    if is_url(source):
+        return client.submit_url(source, options, idempotency_key=idempotency_key)
+    file = Path(source)
+    if memory is not None and file.stat().st_size >= BIG:
+        try:
+            return client.upload(file, options, sent=sent, unfinished=memory)
+        except Problem as problem:
+            # A gateway, or a proxy before it, that does not know resumable uploads.
+            if problem.status not in {404, 405}:
+                raise
+    return client.submit(file, in_query(options), sent=sent, idempotency_key=idempotency_key)
+
+
+def fetch(client: Client, job: Job, suffix: str) -> Iterator[tuple[str, bytes | JobFailed]]:
+    """A completed job's transcript and its translations, each under its suffix, or why there is none."""
+    yield suffix, client.transcript(job["id"], format=suffix)
+    for translation in job.get("translations") or ():
+        language = translation["language"]
+        if error := translation.get("error"):
+            yield language, JobFailed(error["code"], f"not translated into {language}: {error['message']}")
+            continue
+        yield f"{language}.{suffix}", client.transcript(job["id"], format=suffix, language=language)
+
+
+def failure(job: Job) -> JobFailed:
+    """Why a job that ended has no transcript."""
+    error = job.get("error") or {"code": job["status"], "message": f"the job was {job['status']}"}
+    return JobFailed(error["code"], error["message"])
