@@ -34,6 +34,18 @@ def test_a_gateway_that_is_not_there_is_said_at_once(tmp_path: Path, name: str) 
     assert f"{file}: no gateway answers at http://127.0.0.1:" in done.stderr
 
 
+def test_an_address_is_sent_as_one_and_told_without_its_secret() -> None:
+    gateway = f"http://127.0.0.1:{free_port()}"
+    done = scribewire(
+        *("transcribe", "https://me:s3cret@example.com/talks/a.mp3?sig=s3cret#s3cret"),
+        SCRIBEWIRE_URL=gateway,
+        SCRIBEWIRE_API_KEY="k" * 20,
+    )
+    assert done.returncode == 4, done.stderr
+    assert f"https://example.com/talks/a.mp3: no gateway answers at {gateway}" in done.stderr
+    assert "s3cret" not in done.stderr + done.stdout
+
+
 def test_without_an_address_it_says_what_to_do(tmp_path: Path) -> None:
     done = scribewire("jobs", SCRIBEWIRE_HOME=str(tmp_path))
     assert done.returncode == 3

@@ -123,7 +123,7 @@ class Caller:
             except httpx.TransportError as error:
                 wait = backoff.next() if self._may_repeat(request, error) else None
                 if wait is None:
-                    raise self.unreachable(error) from error
+                    raise self.unreachable() from error
                 yield Pause(wait)
                 continue
             if not response.is_error:
@@ -161,17 +161,13 @@ class Caller:
         renewed: bool = yield Work(lambda: self.credential.renew(used))
         return renewed
 
-    def unreachable(self, error: httpx.TransportError) -> Unreachable:
+    def unreachable(self) -> Unreachable:
         """What to tell of a gateway that does not answer."""
-        if isinstance(error, httpx.UnsupportedProtocol):
-            return Unreachable(f"{self.url} is not the address of a gateway: it begins with http:// or https://")
         return Unreachable(f"no gateway answers at {self.url}")
 
     def _may_repeat(self, request: Request, error: httpx.TransportError) -> bool:
         if isinstance(error, httpx.ConnectError):
             return self._reached
-        if isinstance(error, httpx.UnsupportedProtocol):
-            return False
         return request.repeatable or isinstance(error, (httpx.ConnectTimeout, httpx.PoolTimeout))
 
 

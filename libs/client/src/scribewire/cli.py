@@ -1,6 +1,7 @@
 """The command line: a typer app that mounts the commands other packages bring by entry point."""
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 import typer
@@ -32,10 +33,18 @@ app.command()(usage)
 
 def main() -> None:
     """Run the command line with every command that is installed."""
-    for entry in entry_points(group="scribewire.commands"):
-        app.add_typer(entry.load())
+    if not _is_own(sys.argv[1:]):
+        for entry in entry_points(group="scribewire.commands"):
+            app.add_typer(entry.load())
     try:
         app()
     except (ScribewireError, OSError) as error:
         Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code if isinstance(error, ScribewireError) else ScribewireError.exit_code)
+
+
+def _is_own(words: Sequence[str]) -> bool:
+    """Whether the command is one of the client's own: those of a whole platform take longer to load than to run."""
+    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    groups = {group.name for group in app.registered_groups}
+    return bool(words) and words[0] in commands | groups

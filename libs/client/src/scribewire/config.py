@@ -4,6 +4,7 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from scribewire.errors import NotConfigured
 from scribewire.folders import data_folder
@@ -26,6 +27,19 @@ class Gateway:
 
     def __repr__(self) -> str:
         return f"Gateway(url={self.url!r})"
+
+
+EXAMPLE = "https://scribewire.example"
+
+
+def is_address(url: str) -> bool:
+    """Whether a text can be a gateway's address: http or https, a host, and nothing secret or beside the point."""
+    try:
+        parts = urlsplit(url)
+        fine = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    return fine and parts.scheme in {"http", "https"} and not (parts.username or parts.query or parts.fragment)
 
 
 def home() -> Path:

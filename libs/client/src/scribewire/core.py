@@ -5,7 +5,7 @@ from importlib.metadata import version
 import httpx
 
 from scribewire.caller import ApiKey, Caller, Credential
-from scribewire.config import Gateway, discover
+from scribewire.config import EXAMPLE, Gateway, discover, is_address
 from scribewire.errors import NotConfigured
 from scribewire.logins import InMemory
 from scribewire.session import Session
@@ -34,10 +34,8 @@ class Core:
     def __init__(self, gateway: Gateway | None = None, *, patience: float = 60.0) -> None:
         self.gateway = gateway or discover()
         """Where it calls."""
-        try:
-            httpx.URL(self.gateway.url)
-        except httpx.InvalidURL as error:
-            raise NotConfigured(f"{self.gateway.url} is not the address of a gateway: {error}") from error
+        if not is_address(self.gateway.url):
+            raise NotConfigured(f"{self.gateway.url} is not the address of a gateway, such as {EXAMPLE}")
         self._patience = patience
         credential: Credential
         if self.gateway.keep is not None:

@@ -6,39 +6,23 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import unquote, urlsplit
 
 import typer
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
-def destination(folder: Path, source: str, suffix: str, taken: set[Path]) -> Path:
-    """A file in the folder named after the source, a file's path or a URL; a second of the same name gets a number."""
-    name, n = name_of(source), 1
-    path = folder / f"{name}.{suffix}"
+def destination(folder: Path, source: Path, suffix: str, taken: set[Path]) -> Path:
+    """A file in the folder named after the source; a second source of the same name gets a number."""
+    path, n = folder / f"{source.name}.{suffix}", 1
     while path in taken:
         n += 1
-        path = folder / f"{name}.{n}.{suffix}"
+        path = folder / f"{source.name}.{n}.{suffix}"
     taken.add(path)
     return path
 
 
-def is_url(source: str) -> bool:
-    """Whether a source is an address rather than a file."""
-    return source.lower().startswith(("http://", "https://"))
-
-
-def name_of(source: str) -> str:
-    """What a file is called, or what lies at an address: never more than a file's name."""
-    if not is_url(source):
-        return Path(source).name
-    parts = urlsplit(source)
-    last = re.sub(r"[^\w.\- ]+", "_", unquote(parts.path).rstrip("/").rpartition("/")[2])[:150]
-    return last.strip(". ") or parts.hostname or "recording"
-
-
-def show(source: str, content: bytes, *, heading: bool) -> None:
+def show(source: Path, content: bytes, *, heading: bool) -> None:
     """Write a transcript to standard output, under a heading when there are several."""
     out = sys.stdout.buffer
     if heading:

@@ -1,35 +1,17 @@
 """From a file or an address to a job, and from a job to its transcripts; what every command does alike."""
 
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
-
-import typer
 
 from scribewire.client import Client
 from scribewire.errors import JobFailed, Problem
 from scribewire.models import Job
-from scribewire.output import is_url
+from scribewire.source import Source
 from scribewire.verbs.jobs import Sent, nothing
 from scribewire.verbs.unfinished import Unfinished
 
 BIG = 16 << 20
 """Bytes from which on an upload can be taken up again; a smaller one is sent anew sooner than that is settled."""
-
-
-def check(sources: Sequence[str]) -> None:
-    """Refuse, before anything is sent, what is neither an address nor a readable file."""
-    for source in sources:
-        if is_url(source):
-            continue
-        file = Path(source)
-        if not file.exists():
-            raise typer.BadParameter(f"{source} does not exist")
-        if file.is_dir():
-            raise typer.BadParameter(f"{source} is a folder; `scribewire watch --once` takes one")
-        if not os.access(file, os.R_OK):
-            raise typer.BadParameter(f"{source} is not readable")
 
 
 def options_of(**given: Any) -> dict[str, Any]:
@@ -44,7 +26,7 @@ def in_query(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def send(
     client: Client,
-    source: str,
+    source: Source,
     options: Mapping[str, Any],
     *,
     sent: Sent = nothing,
@@ -60,9 +42,9 @@ def send(
     memory
         Where the upload of a big file is remembered; None sends any file in one request.
     """
-    if is_url(source):
-        return client.submit_url(source, options, idempotency_key=idempotency_key)
-    file = Path(source)
+    file = source.path
+    if source.url is not None:
+        return client.submit_url(source.url, options, idempotency_key=idempotency_key)
     if memory is not None and file.stat().st_size >= BIG:
         try:
             return client.upload(file, options, sent=sent, unfinished=memory)

@@ -45,7 +45,7 @@ def export(
 
 @app.command()
 def password(password_stdin: PasswordStdin = False) -> None:
-    """Set another password; every other login ends. From standard input: the present one and the new one, a line each."""
+    """Set another password; every other login ends. Standard input: the present one, then the new one."""
     current = ask_password("Present password", from_stdin=password_stdin)
     new = ask_password("New password", from_stdin=password_stdin, twice=True)
     with Client() as client:

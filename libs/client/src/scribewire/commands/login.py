@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from scribewire.client import Client
-from scribewire.config import Gateway, address, discover
+from scribewire.config import EXAMPLE, Gateway, address, discover, is_address
 from scribewire.errors import NotConfigured, Problem
 from scribewire.logins import LoginFile
 from scribewire.output import AsJson, print_json
@@ -124,9 +124,9 @@ def _where(url: str | None, *, insecure: bool) -> str:
     where = (url or address() or "").rstrip("/")
     if not where:
         raise NotConfigured("no gateway is known: say which with --url, or run `scribewire up --detach`")
+    if not is_address(where):
+        raise typer.BadParameter(f"{where} is not the address of a gateway, such as {EXAMPLE}")
     parts = urlsplit(where)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise typer.BadParameter(f"{where} is not the address of a gateway, such as https://scribewire.example")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not insecure:
         raise typer.BadParameter(f"{where} would get the password unencrypted: use https, or --insecure")
     return where

@@ -1,7 +1,10 @@
 """`scribewire transcribe`: files and addresses in, transcripts out, with a progress bar for each."""
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from pathlib import Path
@@ -15,12 +18,17 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 from scribewire.client import Client
 from scribewire.errors import JobFailed, ScribewireError
 from scribewire.models import TERMINAL, Job
-from scribewire.output import AsJson, destination, is_url, name_of, print_json, show
-from scribewire.submitting import BIG, check, failure, fetch, options_of, send
+from scribewire.output import AsJson, destination, print_json, show
+from scribewire.source import Source
+from scribewire.submitting import BIG, failure, fetch, options_of, send
 from scribewire.verbs.unfinished import NOT_KEPT, Unfinished, unfinished
 
 SHARES = {"queued": (0.2, 0.2), "transcoding": (0.2, 0.3), "transcribing": (0.3, 0.9), "translating": (0.9, 1.0)}
 """Where each status begins and ends on the bar; the upload is the first fifth."""
+
+
+INTERRUPTED = 130
+"""What a program ends with that Ctrl-C ended, by the custom of shells."""
 
 
 class Format(StrEnum):
@@ -36,7 +44,7 @@ class Format(StrEnum):
 class Outcome:
     """What became of one file or address: its job, its transcripts by suffix, what failed, where they were written."""
 
-    source: str
+    source: Source
     transcripts: dict[str, bytes] = field(default_factory=dict)
     error: ScribewireError | None = None
     job: Job | None = None
@@ -44,7 +52,10 @@ class Outcome:
 
 
 def transcribe(
-    sources: Annotated[list[str], typer.Argument(help="Audio or video: files, or http(s) addresses.")],
+    sources: Annotated[
+        list[Source],
+        typer.Argument(parser=Source.parse, metavar="FILE|URL", help="Audio or video; an address is fetched."),
+    ],
     format: Annotated[Format, typer.Option("--format", "-f", help="Of the transcript.")] = Format.txt,  # noqa: A002
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for one file each.")] = None,
     language: Annotated[str | None, typer.Option(help="Spoken language, BCP 47; en by default.")] = None,
@@ -62,7 +73,6 @@ def transcribe(
     as_json: AsJson = False,
 ) -> None:
     """Transcribe files and what lies at addresses; ends with 1 when one of them failed, and says why."""
-    check(sources)
     chosen = options_of(
         language=language,
         translate=translate,
@@ -82,6 +92,7 @@ def transcribe(
         Client() as client,
         Progress(*columns, TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=errors) as bars,
         ThreadPoolExecutor(max_workers=8) as pool,
+        _interruptible(bars, errors),
     ):
         work = Work(client, chosen, format.value, bars, resume=resume)
         for outcome in pool.map(work, sources):
@@ -92,11 +103,11 @@ def transcribe(
                     errors.print(escape(str(path)), highlight=False, soft_wrap=True)
     for outcome in outcomes:
         if outcome.error:
-            text = f"[red]{escape(outcome.source)}[/red]: {escape(str(outcome.error))}"
+            text = f"[red]{escape(str(outcome.source))}[/red]: {escape(str(outcome.error))}"
             errors.print(text, highlight=False, soft_wrap=True)
         if not output and not as_json:
             for content in outcome.transcripts.values():
-                show(outcome.source, content, heading=len(sources) > 1 or len(outcome.transcripts) > 1)
+                show(outcome.source.path, content, heading=len(sources) > 1 or len(outcome.transcripts) > 1)
     if as_json:
         print_json([_document(outcome) for outcome in outcomes])
     if failed := max(outcome.error.exit_code if outcome.error else 0 for outcome in outcomes):
@@ -115,13 +126,13 @@ class Work:
         self._bars = bars
         self._resume = resume
 
-    def __call__(self, source: str) -> Outcome:
+    def __call__(self, source: Source) -> Outcome:
         """What became of it."""
-        bar = self._bars.add_task(escape(name_of(source)), total=1.0, state="uploading")
+        bar = self._bars.add_task(escape(source.path.name), total=1.0, state="uploading")
         outcome = Outcome(source)
         try:
-            if self._resume and not is_url(source) and Path(source).stat().st_size >= BIG:
-                with unfinished(self._client.gateway.url, Path(source), self._options) as memory:
+            if self._resume and source.url is None and source.path.stat().st_size >= BIG:
+                with unfinished(self._client.gateway.url, source.path, self._options) as memory:
                     self._one(outcome, bar, memory)
             else:
                 self._one(outcome, bar, None)
@@ -132,7 +143,7 @@ class Work:
 
     def _one(self, outcome: Outcome, bar: Any, memory: Unfinished | None) -> None:
         source = outcome.source
-        size = 1 if is_url(source) else max(Path(source).stat().st_size, 1)
+        size = 1 if source.url is not None else max(source.path.stat().st_size, 1)
 
         def sent(count: int) -> None:
             self._bars.update(bar, completed=0.2 * count / size)
@@ -154,9 +165,25 @@ class Work:
                 outcome.transcripts[suffix] = content
 
 
+@contextmanager
+def _interruptible(bars: Progress, errors: Console) -> Iterator[None]:
+    """Let Ctrl-C end the program at once."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        bars.stop()
+        errors.print(
+            "interrupted: jobs that were submitted go on; the same command takes up big uploads", soft_wrap=True
+        )
+        sys.stdout.flush()
+        # Python would wait for the threads, which follow jobs for as long as those take. Nothing is lost: what was
+        # begun is on the disk, and locks end with the process.
+        os._exit(INTERRUPTED)
+
+
 def _write(outcome: Outcome, folder: Path, taken: set[Path]) -> Iterator[Path]:
     for suffix, content in outcome.transcripts.items():
-        path = destination(folder, outcome.source, suffix, taken)
+        path = destination(folder, outcome.source.path, suffix, taken)
         path.write_bytes(content)
         outcome.written.append(path)
         yield path
@@ -165,7 +192,7 @@ def _write(outcome: Outcome, folder: Path, taken: set[Path]) -> Iterator[Path]:
 
 def _document(outcome: Outcome) -> dict[str, Any]:
     return {
-        "source": outcome.source,
+        "source": str(outcome.source),
         "job": outcome.job,
         "error": str(outcome.error) if outcome.error else None,
         "transcripts": {suffix: content.decode() for suffix, content in outcome.transcripts.items()},

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from mimetypes import guess_type
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 import httpx
 
@@ -132,7 +131,12 @@ class Upload:
             except Problem as problem:
                 if problem.status in GONE:
                     return None
-                raise
+                # 423: the gateway has not noticed yet that the connection was cut, and still holds on to it.
+                wait = backoff.next(problem.retry_after) if problem.status in AGAIN else None
+                if wait is None:
+                    raise
+                yield Pause(wait)
+                continue
             offset = _offset(answer)
             if offset >= self._size and (self._hold or "Scribewire-Job" in answer.headers):
                 return answer
@@ -145,7 +149,7 @@ class Upload:
             try:
                 answer = yield from self._caller.once(self._part(offset))
             except httpx.TransportError as error:
-                failed = self._caller.unreachable(error)
+                failed = self._caller.unreachable()
                 failed.__cause__ = error
             else:
                 if answer.is_success and _offset(answer) >= self._size:
@@ -178,12 +182,15 @@ class Upload:
 
     def _own(self, answer: httpx.Response) -> str:
         """The path of a new upload; it must be at the gateway itself, as it is sent the same credential."""
-        here = urlsplit(self._caller.url)
-        there = urlsplit(urljoin(f"{self._caller.url}/v1/uploads", str(answer.headers.get("Location", ""))))
+        here = httpx.URL(self._caller.url)
+        try:
+            there = httpx.URL(f"{self._caller.url}/v1/uploads").join(str(answer.headers.get("Location", "")))
+        except httpx.InvalidURL as error:
+            raise ScribewireError(f"the gateway gave the upload an address that is none: {error}") from error
         # The scheme may differ: behind a proxy that ends TLS a gateway can take itself for http.
-        if there.netloc != here.netloc or not there.path.startswith("/"):
-            raise ScribewireError(f"the gateway sent the upload elsewhere, to {there.netloc}: it is not followed")
-        return there.path.removeprefix(here.path.rstrip("/")) + (f"?{there.query}" if there.query else "")
+        if (there.host, there.port) != (here.host, here.port):
+            raise ScribewireError(f"the gateway sent the upload elsewhere, to {there.host}: it is not followed")
+        return there.raw_path.decode().removeprefix(here.path.rstrip("/"))
 
 
 def _offset(answer: httpx.Response) -> int:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class Watcher:
                         if not waiting:
                             break
                         if time.monotonic() > deadline or all(path in self._not_before for path in waiting):
-                            self.failed += len(waiting)
+                            self._give_up(waiting)
                             break
                     stop.wait(self._wishes.every)
                     self._settle(once=once)
@@ -102,6 +102,12 @@ class Watcher:
             for entry in self._memory.open(LOOKS):
                 self._begin(pool, entry.path, self._collect, entry)
         return fresh
+
+    def _give_up(self, waiting: Iterable[Path]) -> None:
+        for path in waiting:
+            self.failed += 1
+            if path not in self._not_before:
+                self._say("waiting", path, "it is empty, or still being written")
 
     def _begin(self, pool: ThreadPoolExecutor, path: Path, work: Callable[..., bool], *arguments: Any) -> None:
         if path not in self._busy:

@@ -9,6 +9,7 @@ from scribewire.client import Client
 from scribewire.errors import FileChanged, JobFailed, Problem, ScribewireError
 from scribewire.folders import replace_file
 from scribewire.models import TERMINAL
+from scribewire.source import Source
 from scribewire.submitting import BIG, failure, fetch, send
 from scribewire.verbs.unfinished import unfinished
 from scribewire.watching.memory import Memory, Open
@@ -64,9 +65,9 @@ class Submit:
 
     def _send(self, path: Path, signature: Signature, key: str) -> str:
         if signature.size < BIG:
-            return send(self._client, str(path), self._options, idempotency_key=key)["id"]
+            return send(self._client, Source(path), self._options, idempotency_key=key)["id"]
         with unfinished(self._client.gateway.url, path, self._options) as memory:
-            job = send(self._client, str(path), self._options, memory=memory, idempotency_key=key)
+            job = send(self._client, Source(path), self._options, memory=memory, idempotency_key=key)
             memory.forget()
             return job["id"]
 
