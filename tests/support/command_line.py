@@ -4,17 +4,15 @@ Each run is a process of its own. Most are forked from one that has imported the
 half a second to do that, and most commands far less to run.
 """
 
-import multiprocessing
+import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
-
-_FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["scribewire.cli"])
 
 
 @dataclass
@@ -54,24 +52,32 @@ class CommandLine:
         with tempfile.TemporaryDirectory() as folder:
             files = [Path(folder) / name for name in ("stdin", "stdout", "stderr")]
             files[0].write_text(stdin)
-            process = _FORKS.Process(target=_run, args=(words, self.environment(), [str(file) for file in files]))
-            process.start()
-            process.join(60)
-            if process.exitcode is None:
-                process.kill()
-                raise AssertionError(f"scribewire {' '.join(words)} did not end: {files[2].read_text()}")
-            out, err = (file.read_text() for file in files[1:])
-            return subprocess.CompletedProcess(words, process.exitcode, out, err)
+            request = {"words": words, "environment": self.environment(), "files": [str(file) for file in files]}
+            status = _warm().ask(json.dumps(request))
+            return subprocess.CompletedProcess(words, status, files[1].read_text(), files[2].read_text())
 
 
-def _run(words: Sequence[str], environment: Mapping[str, str], files: Sequence[str]) -> None:
-    """Be the program: its arguments, its environment, and files for its three streams."""
-    for number, (file, flags) in enumerate(zip(files, (os.O_RDONLY, *[os.O_WRONLY | os.O_CREAT] * 2), strict=True)):
-        os.dup2(os.open(file, flags, 0o600), number)
-    sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - for good
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = ["scribewire", *words]
-    from scribewire.cli import main
+class _Warm:
+    """A process that has imported the command line; it ends with this one, as its input does."""
 
-    main()
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", str(Path(__file__).with_name("warm_program.py"))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._alone = threading.Lock()
+
+    def ask(self, request: str) -> int:
+        """Run what a request says; its exit status."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with self._alone:
+            print(request, file=self._process.stdin, flush=True)
+            return int(self._process.stdout.readline())
+
+
+@cache
+def _warm() -> _Warm:
+    return _Warm()

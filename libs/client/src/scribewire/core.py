@@ -1,17 +1,10 @@
 """What a blocking client and an asynchronous one have in common."""
 
-from importlib.metadata import version
-
-import httpx
-
 from scribewire.caller import ApiKey, Caller, Credential
 from scribewire.config import EXAMPLE, Gateway, discover, is_address
 from scribewire.errors import NotConfigured
 from scribewire.logins import InMemory
 from scribewire.session import Session
-
-AGENT = f"scribewire/{version('scribewire-client')}"
-TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 
 
 class Core:

@@ -6,6 +6,7 @@ from typing import cast
 import httpx
 
 from scribewire.caller import ApiKey, Caller, json_of
+from scribewire.connection import settings
 from scribewire.errors import LoggedOut, Problem
 from scribewire.flow import Request, run
 from scribewire.logins import Keep, Login
@@ -93,7 +94,7 @@ class Session:
             repeatable=True,
             known=False,
         )
-        with httpx.Client(base_url=self._url, timeout=ANSWER) as http:
+        with httpx.Client(**settings(self._url) | {"timeout": ANSWER}) as http:
             try:
                 answer = run(self._caller.send(request), http)
             except Problem as problem:

@@ -7,7 +7,8 @@ from typing import Any, Self, TypeVar
 import httpx
 
 from scribewire.config import Gateway
-from scribewire.core import AGENT, TIMEOUT, Core
+from scribewire.connection import settings
+from scribewire.core import Core
 from scribewire.flow import Flow, arun
 
 T = TypeVar("T")
@@ -18,7 +19,7 @@ class AsyncCalling(Core):
 
     def __init__(self, gateway: Gateway | None = None, *, patience: float = 60.0) -> None:
         super().__init__(gateway, patience=patience)
-        self._http = httpx.AsyncClient(base_url=self.gateway.url, headers={"User-Agent": AGENT}, timeout=TIMEOUT)
+        self._http = httpx.AsyncClient(**settings(self.gateway.url))
 
     async def __aenter__(self) -> Self:
         return self
