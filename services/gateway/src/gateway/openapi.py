@@ -24,8 +24,10 @@ _TITLES = {
     408: "The upload fell silent.",
     409: "Not in this state.",
     413: "Too large.",
+    414: "The address is too long.",
     415: "The body is compressed.",
     422: "Not valid, or nobody can do it; `errors` names each field.",
+    431: "The headers are too large.",
     503: "A part is away; try again after `Retry-After` seconds.",
 }
 
@@ -83,7 +85,7 @@ def serve() -> Handler:
 
 
 def _operation(route: Route) -> dict[str, Any]:
-    problems = (*_door_problems(route), *route.problems)
+    problems = sorted({*_UNREAD, *_door_problems(route), *route.problems})
     operation: dict[str, Any] = {
         "operationId": route.operation,
         "summary": route.summary,
@@ -105,6 +107,10 @@ def _operation(route: Route) -> dict[str, Any]:
     elif route.door == "loopback":
         operation["security"] = [{}, {"bearer": []}, {"key": []}]
     return operation
+
+
+_UNREAD = (400, 414, 431)
+"""Problems of requests that are refused before anybody looks where they go."""
 
 
 def _door_problems(route: Route) -> tuple[int, ...]:
