@@ -109,6 +109,9 @@ class FakeGateway:
             return await handler(request)
         except Problem as error:
             return error.response()
+        except ConnectionError:
+            # The client went away, as it does where a test cuts it off.
+            return web.Response()
 
     def _job_of(self, request: web.Request) -> dict[str, Any]:
         try:

@@ -82,13 +82,13 @@ class AsyncPeople(AsyncCalling):
         """Show who is calling."""
         return await self._run(people.account(self._caller))
 
-    async def export(self, into: Path | BinaryIO) -> None:
-        """Write everything of the account to a ZIP file, streamed."""
+    async def export(self, into: Path | BinaryIO, *, recordings: bool = True) -> None:
+        """Write everything of the account to a ZIP file, streamed; the recordings themselves where wished."""
         if isinstance(into, Path):
             with await anyio.to_thread.run_sync(into.open, "w+b") as file:
-                await self._run(people.export(self._caller, cast("BinaryIO", file)))
+                await self._run(people.export(self._caller, cast("BinaryIO", file), recordings=recordings))
         else:
-            await self._run(people.export(self._caller, into))
+            await self._run(people.export(self._caller, into, recordings=recordings))
 
     async def delete_account(self, confirmation: Mapping[str, Any] | None = None) -> None:
         """Erase the account with every job, file, key and login of it; there is no way back.

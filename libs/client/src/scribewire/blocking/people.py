@@ -80,13 +80,13 @@ class People(Calling):
         """Show who is calling."""
         return self._run(people.account(self._caller))
 
-    def export(self, into: Path | BinaryIO) -> None:
-        """Write everything of the account to a ZIP file, streamed."""
+    def export(self, into: Path | BinaryIO, *, recordings: bool = True) -> None:
+        """Write everything of the account to a ZIP file, streamed; the recordings themselves where wished."""
         if isinstance(into, Path):
             with into.open("w+b") as file:
-                self._run(people.export(self._caller, file))
+                self._run(people.export(self._caller, file, recordings=recordings))
         else:
-            self._run(people.export(self._caller, into))
+            self._run(people.export(self._caller, into, recordings=recordings))
 
     def delete_account(self, confirmation: Mapping[str, Any] | None = None) -> None:
         """Erase the account with every job, file, key and login of it; there is no way back.

@@ -9,7 +9,6 @@ import typer
 
 from scribewire.client import Client
 from scribewire.commands.login import PasswordStdin, ask_password
-from scribewire.logins import LoginFile
 from scribewire.output import AsJson, facts, print_json
 
 app = typer.Typer(help="Show, export and delete your account.", no_args_is_help=True)
@@ -26,6 +25,7 @@ def show(as_json: AsJson = False) -> None:
 @app.command()
 def export(
     output: Annotated[Path, typer.Option("-o", "--output", help="The ZIP to write.")] = Path("scribewire-export.zip"),
+    recordings: Annotated[bool, typer.Option(" /--no-recordings", help="Without the recordings themselves.")] = True,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write everything of the account to a ZIP: recordings, transcripts, jobs, usage, what you agreed to."""
@@ -35,7 +35,7 @@ def export(
     descriptor, fresh = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
     try:
         with os.fdopen(descriptor, "w+b") as file, Client() as client:
-            client.export(file)
+            client.export(file, recordings=recordings)
         Path(fresh).replace(output)
     except BaseException:
         Path(fresh).unlink(missing_ok=True)
@@ -66,5 +66,6 @@ def delete(
                 typer.echo("that is not the name: nothing was erased", err=True)
                 raise typer.Exit(2)
         client.delete_account()
-        LoginFile().put(client.gateway.url, None)
+        if client.gateway.keep is not None:
+            client.gateway.keep.write(None)
     typer.echo(f"{name} is erased", err=True)

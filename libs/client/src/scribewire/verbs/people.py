@@ -69,9 +69,10 @@ def account(caller: Caller) -> Flow[Account]:
     return cast("Account", json_of((yield from caller.send(Request(method="GET", path="/v1/account")))))
 
 
-def export(caller: Caller, into: BinaryIO) -> Flow[None]:
+def export(caller: Caller, into: BinaryIO, *, recordings: bool) -> Flow[None]:
     """Everything of the account as a ZIP."""
-    yield from caller.send(Request(method="GET", path="/v1/account/export", into=into))
+    params = {} if recordings else {"recordings": "false"}
+    yield from caller.send(Request(method="GET", path="/v1/account/export", params=params, into=into))
 
 
 def delete_account(caller: Caller, document: Mapping[str, Any] | None) -> Flow[None]:
