@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.command_line import CommandLine
-from support.fake_gateway import FakeGateway, serving
+from support.fake_gateway import FakeGateway, Scripted, serving
 from support.waiting import until
 
 BIG = 17 << 20
@@ -78,6 +78,15 @@ def test_without_resume_a_big_file_goes_in_one_request(fake: FakeGateway, scribe
     talk.write_bytes(bytes(BIG))
     assert scribewire("transcribe", str(talk), "--no-resume").returncode == 0
     assert (fake.count("POST", "/v1/uploads"), fake.count("POST", "/v1/jobs")) == (0, 1)
+
+
+def test_a_gateway_without_resumable_uploads_gets_one_request(
+    fake: FakeGateway, scribewire: CommandLine, talk: Path
+) -> None:
+    talk.write_bytes(bytes(BIG))
+    fake.scripts["POST", "/v1/uploads"].append(Scripted(404, {"detail": "Nothing is found at this address."}))
+    assert scribewire("transcribe", str(talk)).returncode == 0
+    assert list(fake.bodies.values()) == [bytes(BIG)]
 
 
 def test_sources_that_are_none_are_wrong_use(fake: FakeGateway, scribewire: CommandLine, tmp_path: Path) -> None:

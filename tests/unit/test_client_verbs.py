@@ -136,6 +136,13 @@ def test_the_wait_that_is_asked_for_is_waited(client: Client, fake: FakeGateway)
     assert 1.0 <= time.monotonic() - began < 5
 
 
+def test_a_wait_of_nothing_is_no_wish_to_be_hammered(fake: FakeGateway) -> None:
+    fake.scripts["GET", "/v1/usage"].extend([Scripted(503, {"detail": "Away."}, {"Retry-After": "0"})] * 1000)
+    with Client(Gateway(fake.url, "k"), patience=0.8) as client, pytest.raises(Problem, match="Away"):
+        client.usage()
+    assert fake.count("GET", "/v1/usage") < 6
+
+
 def test_a_wait_beyond_patience_is_told_at_once(client: Client, fake: FakeGateway) -> None:
     fake.scripts["GET", "/v1/usage"].append(Scripted(429, {"detail": "50 jobs an hour."}, {"Retry-After": "1800"}))
     began = time.monotonic()

@@ -72,12 +72,12 @@ class Backoff:
         Parameters
         ----------
         asked
-            The wait the other side asked for. One that ends after our patience is not begun.
+            The wait the other side asked for; 0 leaves it to us. One that ends after our patience is not begun.
         """
         left = self._until - time.monotonic()
         if left < 0 or (asked or 0.0) > left:
             return None
-        wait = asked if asked is not None else min(self._pause * random.uniform(0.8, 1.2), left)  # noqa: S311
+        wait = asked or min(self._pause * random.uniform(0.8, 1.2), left)  # noqa: S311
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return wait
 

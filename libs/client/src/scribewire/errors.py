@@ -69,6 +69,10 @@ class Problem(ScribewireError):  # noqa: N818 - RFC 9457's word
         return cls(response.status_code, document, seconds_of(response.headers.get("Retry-After", "")))
 
 
+class NotOffered(ScribewireError):  # noqa: N818 - named for the state
+    """The gateway, or a proxy before it, does not know resumable uploads."""
+
+
 class FileChanged(ScribewireError):  # noqa: N818 - named for what happened
     """A file was written to while it was sent."""
 

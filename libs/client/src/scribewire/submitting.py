@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from scribewire.client import Client
-from scribewire.errors import JobFailed, Problem
+from scribewire.errors import JobFailed, NotOffered
 from scribewire.models import Job
 from scribewire.source import Source
 from scribewire.verbs.jobs import Sent, nothing
@@ -48,10 +48,9 @@ def send(
     if memory is not None and file.stat().st_size >= BIG:
         try:
             return client.upload(file, options, sent=sent, unfinished=memory)
-        except Problem as problem:
-            # A gateway, or a proxy before it, that does not know resumable uploads.
-            if problem.status not in {404, 405}:
-                raise
+        except NotOffered:
+            # Then in one request.
+            pass
     return client.submit(file, in_query(options), sent=sent, idempotency_key=idempotency_key)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from scribewire.caller import BUSY, Backoff, Caller
-from scribewire.errors import Problem, ScribewireError
+from scribewire.errors import NotOffered, Problem, ScribewireError
 from scribewire.flow import Flow, Pause, Request, Work
 from scribewire.models import Job
 from scribewire.verbs.jobs import Sent, content, show
@@ -117,7 +117,12 @@ class Upload:
             "Upload-Metadata": ",".join([*metadata, "hold"] if self._hold else metadata),
         }
         # Sent again after a cut: an upload that nobody knows of is empty and expires.
-        answer = yield from self._caller.send(Request(method="POST", path="/v1/uploads", headers=headers))
+        try:
+            answer = yield from self._caller.send(Request(method="POST", path="/v1/uploads", headers=headers))
+        except Problem as problem:
+            if problem.status in {404, 405}:
+                raise NotOffered("the gateway does not offer resumable uploads") from problem
+            raise
         self._path = self._own(answer)
         yield Work(lambda: self._unfinished.keep(Remembered(self._path, self._size)))
 

@@ -58,13 +58,19 @@ class Memory:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
         self._alone = threading.Lock()
+        # Of a folder with many files all are asked for at each look.
+        self._known: set[Signature] = set()
         for statement in (_TABLE, _BY_KEY, _BY_SIGNATURE, _BY_STATE):
             self._do(statement)
 
     def knows(self, signature: Signature) -> bool:
         """Whether a file, under whatever name, was submitted or refused as it is now."""
-        known = (signature.inode, signature.mtime_ns, signature.device, signature.size)
-        return bool(self._do(_KNOWS, known))
+        if signature not in self._known:
+            row = (signature.inode, signature.mtime_ns, signature.device, signature.size)
+            if not self._do(_KNOWS, row):
+                return False
+            self._known.add(signature)
+        return True
 
     def same(self, key: str) -> str | None:
         """The job of a file with the same content and options."""
