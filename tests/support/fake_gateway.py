@@ -121,7 +121,7 @@ class FakeGateway:
 
     def _uploaded(self, content: bytes, filename: str | None, options: JobOptions) -> str:
         failed = content in self.fails
-        job = {
+        job: dict[str, Any] = {
             "id": str(uuid4()),
             "status": "failed" if failed else "completed",
             "fraction": 1.0,
