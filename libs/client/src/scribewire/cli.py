@@ -1,14 +1,17 @@
 """The command line: a typer app that mounts the commands other packages bring by entry point."""
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from scribewire.commands.jobs import app as jobs
+from scribewire.commands import account, batch, jobs, keys, login
 from scribewire.commands.transcribe import transcribe
+from scribewire.commands.usage import usage
+from scribewire.commands.watch import watch
 from scribewire.errors import ScribewireError
 
 app = typer.Typer(
@@ -18,15 +21,30 @@ app = typer.Typer(
     "Ends with 0 when all went well, 1 when a job failed, 2 for wrong use, 3 without access, 4 without a gateway.",
 )
 app.command()(transcribe)
-app.add_typer(jobs, name="jobs")
+app.command()(watch)
+app.add_typer(jobs.app, name="jobs")
+app.add_typer(batch.app, name="batch")
+for command in (login.login, login.logout, login.register, login.whoami):
+    app.command()(command)
+app.add_typer(keys.app, name="keys")
+app.add_typer(account.app, name="account")
+app.command()(usage)
 
 
 def main() -> None:
     """Run the command line with every command that is installed."""
-    for entry in entry_points(group="scribewire.commands"):
-        app.add_typer(entry.load())
+    if not _is_own(sys.argv[1:]):
+        for entry in entry_points(group="scribewire.commands"):
+            app.add_typer(entry.load())
     try:
         app()
-    except ScribewireError as error:
+    except (ScribewireError, OSError) as error:
         Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+        sys.exit(error.exit_code if isinstance(error, ScribewireError) else ScribewireError.exit_code)
+
+
+def _is_own(words: Sequence[str]) -> bool:
+    """Whether the command is one of the client's own: those of a whole platform take longer to load than to run."""
+    commands = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    groups = {group.name for group in app.registered_groups}
+    return bool(words) and words[0] in commands | groups

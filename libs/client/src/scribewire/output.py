@@ -1,7 +1,15 @@
-"""Where transcripts go: standard output, or one file each in a folder."""
+"""What commands write: transcripts to standard output or files, tables and JSON for programs."""
 
+import json
+import re
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
 
 def destination(folder: Path, source: Path, suffix: str, taken: set[Path]) -> Path:
@@ -18,6 +26,48 @@ def show(source: Path, content: bytes, *, heading: bool) -> None:
     """Write a transcript to standard output, under a heading when there are several."""
     out = sys.stdout.buffer
     if heading:
-        out.write(f"==> {source} <==\n".encode())
+        out.write(f"==> {source} <==\n".encode(errors="replace"))
     out.write(content if content.endswith(b"\n") else content + b"\n")
     out.flush()
+
+
+def print_json(document: Any) -> None:
+    """Write a document to standard output."""
+    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def table(rows: Iterable[Sequence[Any]]) -> None:
+    """Write rows in columns as wide as they need to be; what is missing is a dash."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def facts(document: Mapping[str, Any]) -> None:
+    """Write a document as names and values, nested ones as ``name.part``."""
+    table(list(_flat(document)))
+
+
+def _flat(document: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in document.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{before}{name}.")
+        elif isinstance(value, list) and any(isinstance(entry, Mapping) for entry in value):
+            for n, entry in enumerate(value, 1):
+                yield from _flat(entry if isinstance(entry, Mapping) else {"": entry}, f"{before}{name}.{n}.")
+        else:
+            yield f"{before}{name}", value
+
+
+def _cell(value: Any) -> str:
+    if value is None or value == "":
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "-"
+    text = str(value)
+    # A time to the second; nothing that could move the cursor of a terminal.
+    text = re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)$", r"\1 \2", text)
+    return "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -13,20 +13,32 @@ class ServerEvent:
     data: str
 
 
-def parse(lines: Iterable[str]) -> Iterator[ServerEvent]:
-    """Turn the lines of a stream into events; an event cut off at the end is dropped."""
-    last_id, event, data = "", "message", list[str]()
-    for line in lines:
+class Reader:
+    """Turns lines into events, one line at a time; an event cut off at the end never comes out."""
+
+    def __init__(self) -> None:
+        self._last_id, self._event, self._data = "", "message", list[str]()
+
+    def feed(self, line: str) -> ServerEvent | None:
+        """Take a line without its end; the event that it completes, if it does."""
         if not line:
-            if data:
-                yield ServerEvent(last_id, event, "\n".join(data))
-            event, data = "message", []
-            continue
+            event, data = self._event, self._data
+            self._event, self._data = "message", []
+            return ServerEvent(self._last_id, event, "\n".join(data)) if data else None
         field, _, value = line.partition(":")
         value = value.removeprefix(" ")
         if field == "id":
-            last_id = value
+            self._last_id = value
         elif field == "event":
-            event = value
+            self._event = value
         elif field == "data":
-            data.append(value)
+            self._data.append(value)
+        return None
+
+
+def parse(lines: Iterable[str]) -> Iterator[ServerEvent]:
+    """Turn the lines of a stream into events."""
+    reader = Reader()
+    for line in lines:
+        if (event := reader.feed(line)) is not None:
+            yield event

@@ -28,7 +28,7 @@ def jobs(
         typer.echo(json.dumps(page, indent=2))
         return
     for job in page["jobs"]:
-        error = (job.get("error") or {}).get("message", "")
+        error = reason["message"] if (reason := job.get("error")) else ""
         created = job["created_at"][:19].replace("T", " ")
         done = f"{float(job.get('fraction') or 0):4.0%}"
         typer.echo(

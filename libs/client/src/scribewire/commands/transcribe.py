@@ -1,8 +1,11 @@
-"""`scribewire transcribe`: files or addresses in, transcripts out, with a progress bar for each."""
+"""`scribewire transcribe`: files and addresses in, transcripts out, with a progress bar for each."""
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,11 +17,18 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn
 
 from scribewire.client import Client
 from scribewire.errors import JobFailed, ScribewireError
-from scribewire.output import destination, show
+from scribewire.models import TERMINAL, Job
+from scribewire.output import AsJson, destination, print_json, show
 from scribewire.source import Source
+from scribewire.submitting import BIG, failure, fetch, options_of, send
+from scribewire.verbs.unfinished import NOT_KEPT, Unfinished, unfinished
 
 SHARES = {"queued": (0.2, 0.2), "transcoding": (0.2, 0.3), "transcribing": (0.3, 0.9), "translating": (0.9, 1.0)}
 """Where each status begins and ends on the bar; the upload is the first fifth."""
+
+
+INTERRUPTED = 130
+"""What a program ends with that Ctrl-C ended, by the custom of shells."""
 
 
 class Format(StrEnum):
@@ -32,15 +42,17 @@ class Format(StrEnum):
 
 @dataclass
 class Outcome:
-    """What became of one file: its transcripts by suffix, and what failed."""
+    """What became of one file or address: its job, its transcripts by suffix, what failed, where they were written."""
 
-    file: Source
-    transcripts: dict[str, bytes]
+    source: Source
+    transcripts: dict[str, bytes] = field(default_factory=dict)
     error: ScribewireError | None = None
+    job: Job | None = None
+    written: list[Path] = field(default_factory=list)
 
 
 def transcribe(
-    files: Annotated[
+    sources: Annotated[
         list[Source],
         typer.Argument(parser=Source.parse, metavar="FILE|URL", help="Audio or video; an address is fetched."),
     ],
@@ -58,19 +70,22 @@ def transcribe(
     reuse: Annotated[
         bool, typer.Option(" /--no-reuse", help="Work anew where an earlier job had the same file and options.")
     ] = True,
+    resume: Annotated[
+        bool, typer.Option("--resume/--no-resume", help="Go on with the upload of a big file that was interrupted.")
+    ] = True,
+    as_json: AsJson = False,
 ) -> None:
-    """Transcribe files; ends with 1 when one of them failed, and says why."""
-    options = {
-        "language": language,
-        "translate": translate,
-        "provider": provider,
-        "model": model,
-        "diarize": "true" if diarize else None,
-        "plugins": plugins,
-        "priority": "bulk" if bulk else None,
-        "reuse": None if reuse else "false",
-    }
-    chosen = {name: value for name, value in options.items() if value or (name == "plugins" and value == "")}
+    """Transcribe files and what lies at addresses; ends with 1 when one of them failed, and says why."""
+    chosen = options_of(
+        language=language,
+        translate=translate,
+        provider=provider,
+        model=model,
+        diarize=diarize or None,
+        plugins=None if plugins is None else tuple(filter(None, plugins.split(","))),
+        priority="bulk" if bulk else None,
+        reuse=None if reuse else False,
+    )
     errors = Console(stderr=True)
     if output:
         output.mkdir(parents=True, exist_ok=True)
@@ -81,8 +96,10 @@ def transcribe(
         Client() as client,
         Progress(*columns, TextColumn("{task.fields[state]}"), TimeElapsedColumn(), console=errors) as bars,
         ThreadPoolExecutor(max_workers=8) as pool,
+        _interruptible(bars, errors),
     ):
-        for outcome in pool.map(lambda file: _one(client, file, chosen, format.value, bars), files):
+        work = Work(client, chosen, format.value, bars, resume=resume)
+        for outcome in pool.map(work, sources):
             outcomes.append(outcome)
             if output:
                 # At once, so that an interrupted run of a hundred files keeps what is done.
@@ -90,48 +107,98 @@ def transcribe(
                     errors.print(escape(str(path)), highlight=False, soft_wrap=True)
     for outcome in outcomes:
         if outcome.error:
-            text = f"[red]{escape(str(outcome.file))}[/red]: {escape(str(outcome.error))}"
+            text = f"[red]{escape(str(outcome.source))}[/red]: {escape(str(outcome.error))}"
             errors.print(text, highlight=False, soft_wrap=True)
-        if not output:
+        if not output and not as_json:
             for content in outcome.transcripts.values():
-                show(outcome.file.path, content, heading=len(files) > 1 or len(outcome.transcripts) > 1)
+                show(outcome.source.path, content, heading=len(sources) > 1 or len(outcome.transcripts) > 1)
+    if as_json:
+        print_json([_document(outcome) for outcome in outcomes])
     if failed := max(outcome.error.exit_code if outcome.error else 0 for outcome in outcomes):
         raise typer.Exit(failed)
 
 
+class Work:
+    """Takes one source from its bytes to its transcripts, whatever happens."""
+
+    def __init__(
+        self, client: Client, options: Mapping[str, Any], suffix: str, bars: Progress, *, resume: bool
+    ) -> None:
+        self._client = client
+        self._options = options
+        self._suffix = suffix
+        self._bars = bars
+        self._resume = resume
+
+    def __call__(self, source: Source) -> Outcome:
+        """What became of it."""
+        bar = self._bars.add_task(escape(source.path.name), total=1.0, state="uploading")
+        outcome = Outcome(source)
+        try:
+            if self._resume and source.url is None and source.path.stat().st_size >= BIG:
+                with unfinished(self._client.gateway.url, source.path, self._options) as memory:
+                    self._one(outcome, bar, memory)
+            else:
+                self._one(outcome, bar, None)
+        except (ScribewireError, OSError) as error:
+            self._bars.update(bar, state="failed")
+            outcome.error = error if isinstance(error, ScribewireError) else ScribewireError(str(error))
+        return outcome
+
+    def _one(self, outcome: Outcome, bar: Any, memory: Unfinished | None) -> None:
+        source = outcome.source
+        size = 1 if source.url is not None else max(source.path.stat().st_size, 1)
+
+        def sent(count: int) -> None:
+            self._bars.update(bar, completed=0.2 * count / size)
+
+        job = outcome.job = send(self._client, source, self._options, sent=sent, memory=memory)
+        for state in self._client.follow(job["id"]):
+            job = outcome.job = state
+            first, last = SHARES.get(job["status"], (1.0, 1.0))
+            done = first + (last - first) * float(job.get("fraction") or 0.0)
+            self._bars.update(bar, completed=done, state=job["status"])
+        if job["status"] in TERMINAL:
+            (memory or NOT_KEPT).forget()
+        if job["status"] != "completed":
+            raise failure(job)
+        for suffix, content in fetch(self._client, job, self._suffix):
+            if isinstance(content, JobFailed):
+                outcome.error = content
+            else:
+                outcome.transcripts[suffix] = content
+
+
+@contextmanager
+def _interruptible(bars: Progress, errors: Console) -> Iterator[None]:
+    """Let Ctrl-C end the program at once."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        bars.stop()
+        errors.print(
+            "interrupted: jobs that were submitted go on; the same command takes up big uploads", soft_wrap=True
+        )
+        sys.stdout.flush()
+        # Python would wait for the threads, which follow jobs for as long as those take. Nothing is lost: what was
+        # begun is on the disk, and locks end with the process.
+        os._exit(INTERRUPTED)
+
+
 def _write(outcome: Outcome, folder: Path, taken: set[Path]) -> Iterator[Path]:
     for suffix, content in outcome.transcripts.items():
-        path = destination(folder, outcome.file.path, suffix, taken)
+        path = destination(folder, outcome.source.path, suffix, taken)
         path.write_bytes(content)
+        outcome.written.append(path)
         yield path
     outcome.transcripts.clear()
 
 
-def _one(client: Client, file: Source, options: Mapping[str, Any], suffix: str, bars: Progress) -> Outcome:
-    bar = bars.add_task(escape(file.path.name), total=1.0, state="uploading")
-    outcome = Outcome(file, {})
-    try:
-        if file.url is not None:
-            job = client.submit_url(file.url, options)
-        else:
-            size = max(file.path.stat().st_size, 1)
-            job = client.submit(file.path, options, sent=lambda n: bars.update(bar, completed=0.2 * n / size))
-        for state in client.follow(job["id"]):
-            job = state
-            first, last = SHARES.get(job["status"], (1.0, 1.0))
-            done = first + (last - first) * float(job.get("fraction") or 0.0)
-            bars.update(bar, completed=done, state=job["status"])
-        if job["status"] != "completed":
-            error = job.get("error") or {"code": job["status"], "message": f"the job was {job['status']}"}
-            raise JobFailed(error["code"], error["message"])
-        outcome.transcripts[suffix] = client.transcript(job["id"], format=suffix)
-        for translation in job.get("translations") or ():
-            language = translation["language"]
-            if error := translation.get("error"):
-                outcome.error = JobFailed(error["code"], f"not translated into {language}: {error['message']}")
-                continue
-            outcome.transcripts[f"{language}.{suffix}"] = client.transcript(job["id"], format=suffix, language=language)
-    except (ScribewireError, OSError) as error:
-        bars.update(bar, state="failed")
-        outcome.error = error if isinstance(error, ScribewireError) else ScribewireError(str(error))
-    return outcome
+def _document(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "source": str(outcome.source),
+        "job": outcome.job,
+        "error": str(outcome.error) if outcome.error else None,
+        "transcripts": {suffix: content.decode() for suffix, content in outcome.transcripts.items()},
+        "written": [str(path) for path in outcome.written],
+    }

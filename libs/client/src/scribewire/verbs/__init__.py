@@ -1,0 +1,1 @@
+"""What can be asked of a gateway: each verb as a flow, whoever drives it."""

@@ -1,0 +1,132 @@
+"""Jobs: submit, show, list, cancel, delete, transcripts, webhooks."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import quote
+from uuid import uuid4
+
+from scribewire.caller import Caller, json_of
+from scribewire.errors import FileChanged
+from scribewire.flow import Body, Flow, Request, Work
+from scribewire.models import Job, JobPage
+
+CHUNK = 1 << 20
+Sent = Callable[[int], None]
+"""Told the number of bytes sent so far."""
+
+
+def nothing(_: int) -> None:
+    """Nobody wants to know how far it is."""
+
+
+def submit(
+    caller: Caller,
+    media: Path | bytes,
+    options: Mapping[str, Any] | None,
+    *,
+    filename: str | None,
+    idempotency_key: str | None,
+    sent: Sent,
+) -> Flow[Job]:
+    """A file or bytes as a new job, in one request."""
+    size = len(media) if isinstance(media, bytes) else (yield Work(lambda: media.stat().st_size))
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Length": str(size),
+        "Idempotency-Key": idempotency_key or str(uuid4()),
+    }
+    if name := filename or (media.name if isinstance(media, Path) else None):
+        headers["X-Filename"] = quote(name, errors="replace")
+    body = content(media, sent, size=size)
+    request = Request(method="POST", path="/v1/jobs", params=dict(options or {}), headers=headers, body=body)
+    return cast("Job", json_of((yield from caller.send(request))))
+
+
+def submit_url(
+    caller: Caller, url: str, options: Mapping[str, Any] | None, *, idempotency_key: str | None
+) -> Flow[Job]:
+    """An address as a new job; the platform fetches it."""
+    document = {"url": url} | ({"options": dict(options)} if options else {})
+    headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+    request = Request(method="POST", path="/v1/jobs", headers=headers, document=document)
+    return cast("Job", json_of((yield from caller.send(request))))
+
+
+def show(caller: Caller, job_id: str) -> Flow[Job]:
+    """A job."""
+    return cast("Job", json_of((yield from caller.send(_job("GET", job_id)))))
+
+
+def page(caller: Caller, *, limit: int, status: str | None, cursor: str | None) -> Flow[JobPage]:
+    """One page of jobs."""
+    params = {"limit": limit, "status": status, "cursor": cursor}
+    request = Request(method="GET", path="/v1/jobs", params={k: v for k, v in params.items() if v is not None})
+    return cast("JobPage", json_of((yield from caller.send(request))))
+
+
+def cancel(caller: Caller, job_id: str) -> Flow[Job]:
+    """Cancel a job."""
+    return cast("Job", json_of((yield from caller.send(_job("POST", job_id, "/cancel")))))
+
+
+def delete(caller: Caller, job_id: str) -> Flow[None]:
+    """Erase a job."""
+    yield from caller.send(_job("DELETE", job_id))
+
+
+def transcript(caller: Caller, job_id: str, *, format: str, language: str | None) -> Flow[bytes]:  # noqa: A002
+    """A finished job's transcript."""
+    params = {"format": format} | ({"language": language} if language else {})
+    return (yield from caller.send(_job("GET", job_id, "/transcript", params))).content
+
+
+def add_webhook(caller: Caller, url: str, events: Sequence[str] | None) -> Flow[dict[str, Any]]:
+    """Register an address."""
+    document = {"url": url} | ({"events": list(events)} if events else {})
+    request = Request(method="POST", path="/v1/webhooks", document=document, repeatable=False)
+    return cast("dict[str, Any]", json_of((yield from caller.send(request))))
+
+
+def content(media: Path | bytes, sent: Sent, *, size: int | None = None, start: int = 0) -> Body:
+    """The bytes of a file, or bytes, from an offset on.
+
+    Parameters
+    ----------
+    size
+        How many the gateway was told. A file that has another size when its last bytes are read raises `FileChanged`,
+        and the request ends without them: half a file that is just being written is never taken for a whole one.
+    """
+
+    def chunks() -> Iterator[bytes]:
+        done = start
+        for chunk in _read(media, start):
+            done += len(chunk)
+            if size is not None and (done > size or (done == size and _size(media) != size)):
+                raise FileChanged
+            yield chunk
+            sent(done)
+        if size is not None and done < size:
+            raise FileChanged
+
+    return chunks
+
+
+def _size(media: Path | bytes) -> int:
+    return len(media) if isinstance(media, bytes) else media.stat().st_size
+
+
+def _read(media: Path | bytes, start: int) -> Iterator[bytes]:
+    if isinstance(media, bytes):
+        for at in range(start, len(media), CHUNK):
+            yield media[at : at + CHUNK]
+        return
+    with media.open("rb") as stream:
+        stream.seek(start)
+        while chunk := stream.read(CHUNK):
+            yield chunk
+
+
+def _job(method: str, job_id: str, rest: str = "", params: Mapping[str, Any] | None = None) -> Request:
+    # An id is one part of the path, whatever is in it.
+    return Request(method=method, path=f"/v1/jobs/{quote(job_id, safe='')}{rest}", params=params)

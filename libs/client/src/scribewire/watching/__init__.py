@@ -1,0 +1,1 @@
+"""A watched folder: what appears in it is submitted, once."""

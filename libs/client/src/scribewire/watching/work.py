@@ -1,0 +1,128 @@
+"""What is done with one file of a watched folder: submit it once, and write what became of it."""
+
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Literal
+
+from scribewire.client import Client
+from scribewire.errors import FileChanged, JobFailed, Problem, ScribewireError
+from scribewire.folders import replace_file
+from scribewire.models import TERMINAL
+from scribewire.source import Source
+from scribewire.submitting import BIG, failure, fetch, send
+from scribewire.verbs.unfinished import unfinished
+from scribewire.watching.memory import Memory, Open
+from scribewire.watching.scan import Signature
+
+Kind = Literal["submitted", "same", "completed", "failed", "refused", "waiting"]
+Say = Callable[[Kind, Path, str], None]
+"""Told, from any thread, what happened to which file: the job or the reason."""
+
+REFUSED = frozenset({400, 413, 415, 422})
+"""Answers by which a file as it is will never be taken."""
+
+
+class Submit:
+    """Submits files, each content once.
+
+    The Idempotency-Key comes from the content, so a submit whose answer was never seen, as by a crash, is repeated
+    without making a second job; an upload in parts is taken up where it was.
+    """
+
+    def __init__(self, client: Client, memory: Memory, options: Mapping[str, Any], say: Say) -> None:
+        self._client = client
+        self._memory = memory
+        self._options = options
+        self._say = say
+
+    def __call__(self, path: Path, signature: Signature) -> bool:
+        """Submit a file and remember it; False when the gateway refused it.
+
+        Raises
+        ------
+        FileChanged
+            When it is being written to; OSError when it cannot be read, `ScribewireError` when the gateway is away.
+        """
+        key = self._key(path)
+        if Signature.of(path.stat()) != signature:
+            raise FileChanged
+        if (job := self._memory.same(key)) is not None:
+            self._memory.keep(path, signature, key, "submitted", job)
+            self._say("same", path, job)
+            return True
+        try:
+            job = self._send(path, signature, key)
+        except Problem as problem:
+            if problem.status not in REFUSED:
+                raise
+            self._memory.keep(path, signature, "", "refused", None)
+            self._say("refused", path, str(problem))
+            return False
+        self._memory.keep(path, signature, key, "submitted", job)
+        self._say("submitted", path, job)
+        return True
+
+    def _send(self, path: Path, signature: Signature, key: str) -> str:
+        if signature.size < BIG:
+            return send(self._client, Source(path), self._options, idempotency_key=key)["id"]
+        with unfinished(self._client.gateway.url, path, self._options) as memory:
+            job = send(self._client, Source(path), self._options, memory=memory, idempotency_key=key)
+            memory.forget()
+            return job["id"]
+
+    def _key(self, path: Path) -> str:
+        digest = sha256()
+        with path.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+        options = sha256(repr(sorted(self._options.items())).encode()).hexdigest()
+        return f"watch-{digest.hexdigest()}-{options[:16]}"
+
+
+class Collect:
+    """Writes the transcripts of jobs that ended, each beside the others as its recording is."""
+
+    def __init__(self, client: Client, memory: Memory, *, folder: Path, output: Path, suffix: str, say: Say) -> None:
+        self._client = client
+        self._memory = memory
+        self._folder = folder
+        self._output = output
+        self._suffix = suffix
+        self._say = say
+
+    def __call__(self, entry: Open) -> bool:
+        """Look at a job and write what is there; False when it has no transcript."""
+        error: ScribewireError | None = None
+        try:
+            job = self._client.job(entry.job)
+        except Problem as problem:
+            if problem.status != 404:
+                raise
+            error = ScribewireError("the job is gone")
+        else:
+            if job["status"] not in TERMINAL:
+                return True
+            if job["status"] != "completed":
+                error = failure(job)
+        if error is None:
+            for suffix, content in fetch(self._client, job, self._suffix):
+                if isinstance(content, JobFailed):
+                    error = content
+                else:
+                    self._say("completed", entry.path, str(self._write(entry.path, suffix, content)))
+        self._memory.ended(entry.path, "failed" if error else "completed")
+        if error is not None:
+            self._say("failed", entry.path, str(error))
+        return error is None
+
+    def _write(self, source: Path, suffix: str, content: bytes) -> Path:
+        try:
+            folder = self._output / source.parent.relative_to(self._folder)
+        except ValueError:
+            # Remembered from when the folder had another name.
+            folder = self._output
+        folder.mkdir(parents=True, exist_ok=True)
+        target = folder / f"{source.name}.{suffix}"
+        replace_file(target, content)
+        return target
