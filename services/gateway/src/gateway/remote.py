@@ -43,7 +43,7 @@ class Remote:
             address, for there may be a secret in it.
         """
         self._check(url)
-        _check_visible(options)
+        check_visible(options)
         plan = self._acceptance.plan(options)
         address = Address(url=url)
         content = address.model_dump_json().encode()
@@ -71,7 +71,8 @@ class Remote:
             raise Problem(INVALID, f"url {message}.", errors=[("url", message)])
 
 
-def _check_visible(options: JobOptions) -> None:
+def check_visible(options: JobOptions) -> None:
+    """Refuse options with characters that cannot be shown, as a form's are; a 422 problem names each."""
     hidden = [name for name, value in options if not all(text.isprintable() for text in _texts(value))]
     if hidden:
         errors = [(f"options.{name}", "has characters that cannot be shown") for name in hidden]

@@ -19,7 +19,7 @@ from gateway.intake import Intake
 from gateway.models import NewJob
 from gateway.principal import owner_of
 from gateway.problems import INVALID, JOB_DELETED, TOO_LARGE, Problem
-from gateway.remote import Remote
+from gateway.remote import Remote, check_visible
 from gateway.routing import BODY, body_of
 from gateway.settings import GatewaySettings
 from gateway.walls.gate import Gate
@@ -70,7 +70,11 @@ class Submit:
         """What the job will cost; None where the options come with the body."""
         if request.content_type == "multipart/form-data":
             return None
-        options = body_of(request, NewJob).options if BODY in request else job_options(request.query.items())
+        if BODY in request:
+            options = body_of(request, NewJob).options
+            check_visible(options)
+        else:
+            options = job_options(request.query.items())
         return self._gate.price(options, self._acceptance.plan(options))
 
     async def _store_address(
