@@ -66,6 +66,16 @@ def _written(moment: object) -> object:
 
 
 Moment = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_near)]
+
+
+def _flag(given: object) -> object:
+    if isinstance(given, str) and given not in {"true", "false"}:
+        msg = "must be true or false"
+        raise ValueError(msg)
+    return given
+
+
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Agreed = Annotated[bool, Field(json_schema_extra={"const": True}), AfterValidator(_agreed)]
 Login = Annotated[str, Field(min_length=1, max_length=320)]
 Token = Annotated[str, Field(min_length=1, max_length=8000)]
@@ -250,7 +260,7 @@ class PeopleQuery(_Query):
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the page before.")
     login: str | None = Field(default=None, max_length=320, description="Only who has this address or user name.")
     role: Role | None = Field(default=None, description="Only this role.")
-    is_active: bool | None = Field(default=None, description="Only those switched on, or off.")
+    is_active: Flag | None = Field(default=None, description="Only those switched on, or off.")
 
 
 class People(BaseModel):
