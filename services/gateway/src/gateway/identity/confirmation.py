@@ -41,8 +41,9 @@ class Confirmations:
 
     def token(self, purpose: Purpose, **values: Any) -> str:
         """The token for what waits; ``values`` are JSON."""
-        until = time.time() + self._seconds
-        return self._crypt.encrypt(json.dumps({"confirm": purpose, "until": until, "values": values}))
+        said = {"confirm": purpose, "until": time.time() + self._seconds, "values": values}
+        # As short as can be: it has to fit into an address.
+        return self._crypt.encrypt(json.dumps(said, ensure_ascii=False))
 
     def read(self, token: str) -> Confirmation | None:
         """What a token stands for; None when it is none or its time is over."""

@@ -30,7 +30,7 @@ class TokenQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    token: str = Field(default="", max_length=8000, description="From the mail.")
+    token: str = Field(default="", description="From the mail.")  # an address is no longer than 8 KiB as it is
 
 
 class Pages:
