@@ -177,9 +177,10 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             },
             door or entrance.door,
             outside(settings, Callers(settings.trusted_networks)),
+            noted=identity.trail.add,
         )
         await _in_background(opened, live.run())
-        await _in_background(opened, identity.keep_tidy())
+        await _in_background(opened, identity.run())
         await _in_background(opened, walls.run(store=store, control=control, producer=producer))
         await _in_background(opened, batches.run())
         await _in_background(opened, deferred.run(acceptance.let_go))

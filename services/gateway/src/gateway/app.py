@@ -22,7 +22,17 @@ from gateway.walls.outside import BARE, Outside
 LONGEST_JSON = 256 * 1024
 
 
-def application(handlers: Mapping[str, Handler], door: Door, outside: Outside = BARE) -> web.Application:
+Noted = Callable[[web.Request, str, web.StreamResponse], None]
+"""Told of what somebody did: the request, what it is called, and the answer."""
+
+
+def _nobody(_request: web.Request, _action: str, _answer: web.StreamResponse) -> None:
+    pass
+
+
+def application(
+    handlers: Mapping[str, Handler], door: Door, outside: Outside = BARE, *, noted: Noted = _nobody
+) -> web.Application:
     """The gateway's application.
 
     Parameters
@@ -33,6 +43,8 @@ def application(handlers: Mapping[str, Handler], door: Door, outside: Outside = 
         Who decides who comes in.
     outside
         What stands before the door.
+    noted
+        Told of what goes into the audit log.
 
     Raises
     ------
@@ -50,7 +62,7 @@ def application(handlers: Mapping[str, Handler], door: Door, outside: Outside = 
     app.on_response_prepare.append(_finished(outside))
     for route in ROUTES:
         app.router.add_route(
-            route.method, route.path, _validated(route, handlers[route.operation]), expect_handler=put_off
+            route.method, route.path, _validated(route, handlers[route.operation], noted), expect_handler=put_off
         )
     return app
 
@@ -90,7 +102,7 @@ def _from_here(request: web.Request) -> bool:
     return near and "X-Forwarded-For" not in request.headers and "Forwarded" not in request.headers
 
 
-def _validated(route: Route, handler: Handler) -> Handler:
+def _validated(route: Route, handler: Handler, noted: Noted) -> Handler:
     async def validate(request: web.Request) -> web.StreamResponse:
         if route.upload or route.takes or route.body is not None:
             refuse_encoded(request)
@@ -98,7 +110,10 @@ def _validated(route: Route, handler: Handler) -> Handler:
             request[QUERY] = _query(request, route.query)
         if route.body is not None and (not route.upload or request.content_type == "application/json"):
             request[BODY] = await _body(request, route.body)
-        return await handler(request)
+        answer = await handler(request)
+        if route.audit is not None and answer.status < 300:
+            noted(request, route.audit, answer)
+        return answer
 
     return validate
 

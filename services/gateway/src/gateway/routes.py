@@ -24,6 +24,7 @@ from gateway.walls import table as walls
 _OWN: tuple[Route, ...] = (
     Route(
         operation="submit_job",
+        audit="job.submitted",
         method="POST",
         path="/v1/jobs",
         scope="jobs:write",
@@ -113,6 +114,7 @@ _OWN: tuple[Route, ...] = (
     ),
     Route(
         operation="cancel_job",
+        audit="job.cancelled",
         method="POST",
         path="/v1/jobs/{id}/cancel",
         scope="jobs:write",
@@ -122,6 +124,7 @@ _OWN: tuple[Route, ...] = (
     ),
     Route(
         operation="delete_job",
+        audit="job.deleted",
         method="DELETE",
         path="/v1/jobs/{id}",
         scope="jobs:write",
@@ -135,6 +138,7 @@ _OWN: tuple[Route, ...] = (
     ),
     Route(
         operation="add_webhook",
+        audit="webhook.added",
         method="POST",
         path="/v1/webhooks",
         scope="webhooks",
@@ -155,6 +159,7 @@ _OWN: tuple[Route, ...] = (
     ),
     Route(
         operation="drop_webhook",
+        audit="webhook.removed",
         method="DELETE",
         path="/v1/webhooks/{id}",
         scope="webhooks",

@@ -66,3 +66,5 @@ class Route:
     door: Entry = "key"
     scope: Scope | None = None
     """What a key must be allowed to do; None where every known caller may."""
+    audit: str | None = None
+    """What the audit log calls it when it succeeded; None for what reads, or writes its line itself."""

@@ -18,6 +18,7 @@ MANIFESTS = {"application/x-ndjson": None, "text/csv": None, "application/json":
 ROUTES: tuple[Route, ...] = (
     Route(
         operation="submit_batch",
+        audit="batch.submitted",
         method="POST",
         path="/v1/batches",
         scope="jobs:write",
@@ -80,6 +81,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="retry_batch",
+        audit="batch.retried",
         method="POST",
         path="/v1/batches/{id}/retry",
         scope="jobs:write",
@@ -90,6 +92,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="cancel_batch",
+        audit="batch.cancelled",
         method="POST",
         path="/v1/batches/{id}/cancel",
         scope="jobs:write",
@@ -100,6 +103,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="delete_batch",
+        audit="batch.deleted",
         method="DELETE",
         path="/v1/batches/{id}",
         scope="jobs:write",

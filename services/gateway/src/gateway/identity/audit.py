@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from aiohttp import web
@@ -14,7 +14,9 @@ from gateway.database import Database
 from gateway.principal import PRINCIPAL
 
 ADD = """
-INSERT INTO audit_log (id, at, actor, action, ip, user_agent, details) VALUES ($1, now(), $2, $3, $4, $5, $6)"""
+INSERT INTO audit_log (id, at, actor, action, ip, user_agent, details)
+VALUES ($1, coalesce($2, now()), $3, $4, $5, $6, $7)
+ON CONFLICT (id) DO NOTHING"""
 
 FIND = """
 SELECT id, at, actor, action, ip, user_agent, details
@@ -41,6 +43,18 @@ class Line:
     details: dict[str, Any]
 
 
+class NewLine(NamedTuple):
+    """A line to write; without a time it is PostgreSQL's now."""
+
+    id: UUID
+    at: datetime | None
+    actor: str | None
+    action: str
+    ip: str
+    user_agent: str | None
+    details: dict[str, Any]
+
+
 class AuditLog:
     """The log in PostgreSQL; it is a `gateway.identity.ports.Audit`."""
 
@@ -50,13 +64,21 @@ class AuditLog:
 
     async def __call__(self, request: web.Request, action: str, *, actor: str | None = None, **details: Any) -> None:
         """Write one line; the door's principal is the actor where none is named."""
+        await self.write([self.line(request, action, actor=actor, **details)])
+
+    def line(
+        self, request: web.Request, action: str, *, at: datetime | None = None, actor: str | None = None, **details: Any
+    ) -> NewLine:
+        """A line about a request."""
         if actor is None and (principal := request.get(PRINCIPAL)) is not None:
             actor = principal.owner
         known = {name: storable(value) if isinstance(value, str) else value for name, value in details.items()}
+        return NewLine(uuid4(), at, actor, action, self._callers.address(request), self._callers.agent(request), known)
+
+    async def write(self, lines: Sequence[NewLine]) -> None:
+        """Write lines, all or none; those that are there already stay as they are."""
         async with self._database.connection() as connection:
-            await connection.execute(
-                ADD, uuid4(), actor, action, self._callers.address(request), self._callers.agent(request), known
-            )
+            await connection.executemany(ADD, lines)
 
     async def find(
         self,

@@ -27,6 +27,7 @@ from gateway.identity.reset_store import ResetStore
 from gateway.identity.session_store import SessionStore
 from gateway.identity.table import AT_AUTH
 from gateway.identity.throttle import Throttle
+from gateway.identity.trail import Trail
 from gateway.problems import Handler
 from gateway.settings import GatewaySettings
 
@@ -46,6 +47,7 @@ class Identity:
         salt = settings.password_salt
         self.callers = Callers(settings.trusted_networks)
         self.audit = AuditLog(database, self.callers)
+        self.trail = Trail(self.audit)
         self.accounts = AccountStore(database, crypt)
         self.sessions = SessionStore(
             database,
@@ -145,6 +147,10 @@ class Identity:
             "list_audit": admin.audit,
         }
 
+    async def run(self) -> None:
+        """What goes on in the background, for ever."""
+        await asyncio.gather(self.keep_tidy(), self.trail.keep())
+
     async def keep_tidy(self, every: timedelta = timedelta(hours=1)) -> None:
         """Forget what has long ended, for ever."""
         while True:
@@ -158,4 +164,5 @@ class Identity:
         """Finish what was begun, and end the threads."""
         if self._recovery is not None:
             await self._recovery.finish()
+        await self.trail.flush()
         self._passwords.close()

@@ -28,6 +28,7 @@ OPTIONS = frozenset({"ask_uploads", "ask_upload"})
 ROUTES: tuple[Route, ...] = (
     Route(
         operation="create_upload",
+        audit="upload.created",
         method="POST",
         path="/v1/uploads",
         scope="jobs:write",
@@ -87,6 +88,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="send_to_upload",
+        audit="job.submitted",
         method="PATCH",
         path=_ID,
         scope="jobs:write",
@@ -104,6 +106,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="drop_upload",
+        audit="upload.removed",
         method="DELETE",
         path=_ID,
         scope="jobs:write",
@@ -115,6 +118,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="post_to_upload",
+        audit="job.submitted",
         method="POST",
         path=_ID,
         scope="jobs:write",
