@@ -56,16 +56,22 @@ class Run:
 
 def send(url: str, mib: int, block: bytes = BLOCK) -> None:
     """Upload a form with a file of that many blocks; returns when the answer's first bytes are there."""
+    form(url, [block] * mib)
+
+
+def form(url: str, body: Sequence[bytes]) -> None:
+    """Upload a form with a file of these bytes."""
     kind = f"x-api-key: {KEY}\r\nContent-Type: multipart/form-data; boundary={BOUNDARY}"
-    _send(url, f"POST /v1/jobs HTTP/1.1\r\n{kind}", [HEAD, *[block] * mib, TAIL])
+    exchange(url, f"POST /v1/jobs HTTP/1.1\r\n{kind}", [HEAD, *body, TAIL])
 
 
 def put(url: str, mib: int) -> None:
     """Put a file of that many MiB; returns when the answer's first bytes are there."""
-    _send(url, f"PUT /{uuid4()} HTTP/1.1", [BLOCK] * mib)
+    exchange(url, f"PUT /{uuid4()} HTTP/1.1", [BLOCK] * mib)
 
 
-def _send(url: str, head: str, body: Sequence[bytes]) -> None:
+def exchange(url: str, head: str, body: Sequence[bytes]) -> bytes:
+    """Send a request over a connection of its own; return the first bytes of its answer, which must be a success."""
     address = urlsplit(url)
     length = sum(map(len, body))
     with socket.create_connection((str(address.hostname), int(address.port or 0))) as connection:
@@ -73,9 +79,10 @@ def _send(url: str, head: str, body: Sequence[bytes]) -> None:
         connection.sendall(lines.encode())
         for piece in body:
             connection.sendall(piece)
-        answer = connection.recv(64)
-    if not answer.startswith((b"HTTP/1.1 202", b"HTTP/1.1 201", b"HTTP/1.1 200")):
+        answer = connection.recv(4096)
+    if not answer.startswith(b"HTTP/1.1 20"):
         raise RuntimeError(answer)
+    return answer
 
 
 @contextmanager
