@@ -37,8 +37,8 @@ ROUTES: tuple[Route, ...] = (
             "`Upload-Metadata` may have `filename`, `filetype`, `options` (a JSON object as for `POST /v1/jobs`), and "
             "`hold` without a value for an upload that a batch will use. The upload becomes a job with its last byte. "
             "With `Upload-Concat: final;` and the addresses of partial uploads, these become the job at once; the same "
-            "request again is the same upload. What a limit does not allow now is refused before its bytes, unless it is "
-            "held; the job is counted with the last byte."
+            "request again is the same upload. What a limit does not allow now is refused before its bytes, unless "
+            "it is held; the job is counted with the last byte."
         ),
         headers={
             **_TUS,
