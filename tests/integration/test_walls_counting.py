@@ -512,10 +512,10 @@ class TestWithoutPostgres:
             faulty_proxy(dsn, speaks="postgres") as (proxy, through),
             open_pool(CommonSettings(database_url=SecretStr(through))) as pool,
         ):
-            gate = Gate(WallsStore(Database(pool, seconds=0.4)), plans={"free": Limits(jobs_per_hour=50)}, patience=1.0)
+            gate = Gate(WallsStore(Database(pool, seconds=0.4)), plans={"free": Limits(jobs_per_hour=50)}, patience=9.0)
             assert (await gate.admit(side.owner, uuid4(), None)).standing is not None
             await proxy.inject("half-open")
-            async with asyncio.timeout(2):
+            async with asyncio.timeout(3):  # and not 0.4 s for each two of them
                 admissions = await asyncio.gather(
                     *(gate.admit(owner, uuid4(), None) for owner in [side.owner] * 30 + [str(uuid4())])
                 )
@@ -540,17 +540,19 @@ class TestBusyPostgres:
 
     async def test_who_comes_to_no_connection_is_told_so(self, dsn: str) -> None:
         async with open_pool(CommonSettings(database_url=SecretStr(dsn)), size=1) as pool:
-            database = Database(pool, seconds=0.5)
+            database = Database(pool, seconds=1.5)
             await database.ping()
 
             async def slow() -> None:
                 async with database.connection() as connection:
-                    await connection.execute("SELECT pg_sleep(0.2)")
+                    await connection.execute("SELECT pg_sleep(0.6)")
 
             outcomes = await asyncio.gather(*(slow() for _ in range(6)), return_exceptions=True)
             assert None in outcomes
             assert {type(outcome) for outcome in outcomes} == {type(None), StoreBusy}
             # The same wait behind one that gets no answer: the server may be frozen.
+            database = Database(pool, seconds=0.4)
+            await database.ping()
             async with pool.acquire():
                 with pytest.raises(StoreUnavailable) as away:
                     await database.ping()
