@@ -51,7 +51,9 @@ class Asked:
             START,
         )
         await self.recorder.pool.execute(
-            "INSERT INTO erased_accounts (owner, asked_at, jobs) VALUES ($1, $2, 1)", self.owner, ASKED
+            "INSERT INTO erased_accounts (owner, asked_at, forgotten_at, jobs) VALUES ($1, $2, $2, 1)",
+            self.owner,
+            ASKED,
         )
         return self
 
@@ -155,4 +157,14 @@ async def test_nothing_is_proved_while_a_job_is_still_to_be_swept(asked: Asked) 
     assert asked.proofs() == []
     await asked.recorder.eraser.sweep()
     assert await asked.eraser.sweep(late=False) == 0
+    assert len(asked.proofs()) == 1
+
+
+async def test_nothing_is_proved_while_the_gateway_has_something_left(asked: Asked) -> None:
+    await asked.recorder.pool.execute("UPDATE erased_accounts SET forgotten_at = NULL")
+    for _ in range(3):
+        assert await asked.step() == 1
+    assert asked.proofs() == []
+    await asked.recorder.pool.execute("UPDATE erased_accounts SET forgotten_at = $1", ASKED)
+    assert await asked.step() == 0
     assert len(asked.proofs()) == 1

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from common.blobs import BlobNotFound
 from common.db.tables import metadata
 from gateway.privacy.archive import Archive
-from gateway.privacy.store import FORGET
+from gateway.privacy.store import CLOSE, FORGET
 from recorder.scratch import REPLACED
 
 AT = datetime(2026, 3, 4, 5, 6, 8, tzinfo=UTC)
@@ -97,4 +97,4 @@ def test_every_table_that_names_an_owner_is_emptied_by_somebody() -> None:
         for key in table.foreign_keys
         if key.column.table.name == "accounts" and key.ondelete == "CASCADE"
     }
-    assert named <= FORGET.keys() | with_accounts | RECORDERS
+    assert named <= CLOSE.keys() | FORGET.keys() | with_accounts | RECORDERS

@@ -42,7 +42,7 @@ from gateway.identity.room import Identity
 from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
-from gateway.privacy.room import privacy_room
+from gateway.privacy.room import Privacy
 from gateway.progress import advance
 from gateway.remote import Remote
 from gateway.server import Runner
@@ -149,6 +149,15 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             gate=walls.gate,
             settings=settings,
         )
+        privacy = Privacy(
+            database=database,
+            store=store,
+            blobs=blobs,
+            crypt=crypt,
+            audit=identity.audit,
+            not_let_in=entrance.seen.forget_owner,
+            settings=settings,
+        )
         live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted), batches.see, deferred.see))
         app = application(
             {
@@ -171,23 +180,25 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
                 **uploads.handlers,
                 **batches.handlers,
                 **walls.handlers(),
-                **privacy_room(
-                    database=database, store=store, blobs=blobs, crypt=crypt, audit=identity.audit, settings=settings
-                ),
+                **privacy.handlers,
             },
             door or entrance.door,
             outside(settings, Callers(settings.trusted_networks)),
             noted=identity.trail.add,
         )
-        await _in_background(opened, live.run())
-        await _in_background(opened, identity.run())
-        await _in_background(opened, walls.run(store=store, control=control, producer=producer))
-        await _in_background(opened, batches.run())
-        await _in_background(opened, deferred.run(acceptance.let_go))
         # An upload that was held has no row either until a batch takes it.
         orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
-        await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
-        await _in_background(opened, keep_sweeping_uploads(uploads.uploads, every=SWEEP_EVERY))
+        for work in (
+            live.run(),
+            identity.run(),
+            privacy.run(),
+            walls.run(store=store, control=control, producer=producer),
+            batches.run(),
+            deferred.run(acceptance.let_go),
+            keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY),
+            keep_sweeping_uploads(uploads.uploads, every=SWEEP_EVERY),
+        ):
+            await _in_background(opened, work)
         runner = Runner(
             app,
             idle_seconds=settings.idle_seconds,

@@ -84,6 +84,8 @@ class AccountEraser:
             await self._accounts.drop_usage(account.owner, used)
         rows = await self._accounts.drop_deliveries(account.owner)
         blobs = sum([await self._blobs.remove(prefix) for prefix in layout.owner_prefixes(account.owner)])
+        if not account.forgotten:
+            return False
         if blobs or not account.proved:
             await self._log.publish(
                 ProofDeleted(

@@ -28,11 +28,16 @@ class Sweep:
 
 @dataclass(frozen=True)
 class ErasedAccount:
-    """An account that is to leave nothing; ``jobs`` is how many it had, ``proved`` whether nothing was left once."""
+    """An account that is to leave nothing.
+
+    ``jobs`` is how many it had, ``forgotten`` whether the gateway has nothing left of it, ``proved`` whether nothing at
+    all was left once.
+    """
 
     owner: str
     asked_at: datetime
     jobs: int
+    forgotten: bool
     proved: bool
 
     @property

@@ -151,7 +151,9 @@ SELECT job_id, owner, languages, erased_at, rows, proved, round FROM erased_jobs
 MARK_SWEPT = """
 UPDATE erased_jobs SET sweep = false, proved = true, owner = NULL, languages = NULL WHERE job_id = $1 AND round = $2"""
 
-_ACCOUNTS = "SELECT owner, asked_at, jobs, swept_at IS NOT NULL AS proved FROM erased_accounts"
+_ACCOUNTS = """
+SELECT owner, asked_at, jobs, forgotten_at IS NOT NULL AS forgotten, swept_at IS NOT NULL AS proved
+  FROM erased_accounts"""
 
 ASKED_ACCOUNTS = f"{_ACCOUNTS} WHERE swept_at IS NULL ORDER BY asked_at LIMIT $1"
 

@@ -133,6 +133,7 @@ erased_accounts = Table(
     metadata,
     Column("owner", Text, primary_key=True),
     Column("asked_at", _time, nullable=False),
+    Column("forgotten_at", _time, comment="When the gateway had nothing left of it; null until then."),
     Column("swept_at", _time, comment="When nothing was left; null until then."),
     Column("jobs", Integer, nullable=False, server_default="0", comment="How many there were, for the proof."),
     Column("usage", Integer, nullable=False, server_default="0"),
@@ -326,6 +327,7 @@ audit_log = Table(
     Column("details", JSONB, nullable=False),
     Index("audit_log_at", text("at DESC"), text("id DESC")),
     Index("audit_log_actor_at", "actor", text("at DESC"), text("id DESC")),
+    Index("audit_log_account", text("(details->>'account')"), postgresql_where=text("details ? 'account'")),
 )
 
 mails = Table(
@@ -398,6 +400,7 @@ batch_items = Table(
     Column("error_code", Text),
     Column("error_message", Text),
     Index("batch_items_state", "batch_id", "state", "line"),
+    Index("batch_items_owner", "owner"),
     Index("batch_items_out", "owner", "job_id", postgresql_where=_out),
     Index("batch_items_ended", "batch_id", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
 )
@@ -411,6 +414,7 @@ held_jobs = Table(
     Column("deadline", _time),
     Column("held_at", _time, nullable=False),
     Column("claimed_at", _time),
+    Index("held_jobs_owner", "owner"),
 )
 
 account_limits = Table(

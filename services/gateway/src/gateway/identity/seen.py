@@ -95,6 +95,12 @@ class Seen:
         for digest in [d for d, good in self._good.items() if good.principal.credential == credential]:
             del self._good[digest]
 
+    def forget_owner(self, owner: str) -> None:
+        """Believe no longer in anything of an owner whose account ended."""
+        self.changes += 1
+        for digest in [d for d, good in self._good.items() if good.principal.owner == owner]:
+            del self._good[digest]
+
     def _trim(self, now: float) -> None:
         while self._good:
             oldest, good = next(iter(self._good.items()))

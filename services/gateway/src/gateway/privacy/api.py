@@ -1,6 +1,7 @@
 """The handlers of an export and of an account's end."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 
 from aiohttp import web
@@ -22,14 +23,26 @@ _AT_ONCE = 2
 
 _PAUSE = 0.1
 
+_STALL = 60.0
+"""Seconds after which who does not read is given up: there are others who wait for their turn."""
+
 
 class PrivacyApi:
     """The handlers of `/v1/account/export` and `DELETE /v1/account`."""
 
-    def __init__(self, *, export: Export, store: PrivacyStore, audit: Audit, settings: GatewaySettings) -> None:
+    def __init__(
+        self,
+        *,
+        export: Export,
+        store: PrivacyStore,
+        audit: Audit,
+        ended: Callable[[str], None],
+        settings: GatewaySettings,
+    ) -> None:
         self._export = export
         self._store = store
         self._audit = audit
+        self._ended = ended
         self._settings = settings
         self._exporting: set[str] = set()
 
@@ -55,8 +68,8 @@ class PrivacyApi:
                         # Not before there is something: a database that is away is then a 503, not a broken file.
                         await answer.prepare(request)
                     if chunk:
-                        await answer.write(chunk)
-            await answer.write_eof()
+                        await _in_time(answer.write(chunk))
+            await _in_time(answer.write_eof())
         finally:
             self._exporting.discard(owner)
         return answer
@@ -68,6 +81,7 @@ class PrivacyApi:
             raise Problem(NO_ACCOUNT, "The operator's key belongs to no account; there is none to delete.")
         await self._audit(request, "account.deleted")
         jobs = await self._store.end(owner, now())
+        self._ended(owner)
         try:
             async with asyncio.timeout(self._settings.delete_seconds):
                 while not await self._store.ended(owner):  # noqa: ASYNC110 - the row is Postgres', no event tells
@@ -75,3 +89,11 @@ class PrivacyApi:
         except (TimeoutError, StoreUnavailable):
             return json_answer(AccountDeletion(id=owner, jobs=jobs or 0), status=202)
         return web.Response(status=204)
+
+
+async def _in_time(writing: Awaitable[None]) -> None:
+    try:
+        async with asyncio.timeout(_STALL):
+            await writing
+    except TimeoutError:
+        raise ConnectionResetError("the export was not read for too long") from None

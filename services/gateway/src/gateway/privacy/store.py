@@ -1,5 +1,6 @@
 """Every SQL statement of an export and of an account's end."""
 
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,23 +12,27 @@ EXPORTED: Mapping[str, str] = {
     "account": """
 SELECT id, email, username, first_name, last_name, company, role, plan, confirmed_at, created_at, updated_at,
        password_changed_at, last_login
-  FROM accounts WHERE id::text = $1""",
-    "consents": "SELECT kind, given, at, ip FROM consents WHERE account_id::text = $1 ORDER BY at, id",
+  FROM accounts WHERE id = @account""",
+    "consents": "SELECT kind, given, at, ip FROM consents WHERE account_id = @account ORDER BY at, id",
     "sessions": """
 SELECT created_at, last_seen, expires_at, revoked_at, revoked_reason, user_agent, ip
-  FROM sessions WHERE account_id::text = $1 ORDER BY created_at, id""",
-    "other_logins": "SELECT issuer, subject, created_at FROM oidc_identities WHERE account_id::text = $1",
+  FROM sessions WHERE account_id = @account ORDER BY created_at, id""",
+    "other_logins": "SELECT issuer, subject, created_at FROM oidc_identities WHERE account_id = @account",
     "keys": """
 SELECT id, name, prefix, scopes, created_at, expires_at, last_used_at, uses, revoked_at
-  FROM api_keys WHERE owner = $1 ORDER BY created_at, id""",
+  FROM api_keys WHERE owner = @owner ORDER BY created_at, id""",
     "webhooks": """
 SELECT id, url, events, created_at, disabled_at, disabled_reason
-  FROM webhook_endpoints WHERE owner = $1 ORDER BY created_at, id""",
-    "mails": "SELECT kind, recipient, created_at, sent_at FROM mails WHERE account_id::text = $1 ORDER BY created_at",
-    "limits": "SELECT limits, updated_at FROM account_limits WHERE owner = $1",
+  FROM webhook_endpoints WHERE owner = @owner ORDER BY created_at, id""",
+    "mails": """
+SELECT kind, recipient, created_at, sent_at
+  FROM mails
+ WHERE account_id = @account OR recipient = (SELECT email FROM accounts WHERE id = @account)
+ ORDER BY created_at""",
+    "limits": "SELECT limits, updated_at FROM account_limits WHERE owner = @owner",
     "batches": """
 SELECT id, status, total, bad, completed, failed, cancelled, created_at, finished_at
-  FROM batches WHERE owner = $1 ORDER BY created_at, id""",
+  FROM batches WHERE owner = @owner ORDER BY created_at, id""",
 }
 """What there is beside jobs, each as one JSON file of the export; no secret is among it, nor the hash of one."""
 
@@ -67,25 +72,60 @@ INSERT INTO erased_accounts (owner, asked_at, jobs) SELECT $1, $2, count(*) FROM
 ON CONFLICT (owner) DO NOTHING
 RETURNING jobs"""
 
+CLOSE: Mapping[str, str] = {
+    "mails": """
+DELETE FROM mails WHERE account_id = @account OR recipient = (SELECT email FROM accounts WHERE id = @account)""",
+    "api_keys": "DELETE FROM api_keys WHERE owner = @owner",
+    "webhook_endpoints": "DELETE FROM webhook_endpoints WHERE owner = @owner",
+    "accounts": "DELETE FROM accounts WHERE id = @account",
+}
+"""What lets somebody in or tells others of them: gone in the moment in which the account ends. Tables that refer to
+`accounts` go with it."""
+
 FORGET: Mapping[str, str] = {
-    "mails": "DELETE FROM mails WHERE account_id::text = $1",
-    "api_keys": "DELETE FROM api_keys WHERE owner = $1",
-    "webhook_endpoints": "DELETE FROM webhook_endpoints WHERE owner = $1",
-    "batch_items": "DELETE FROM batch_items WHERE batch_id IN (SELECT id FROM batches WHERE owner = $1)",
-    "batches": "DELETE FROM batches WHERE owner = $1",
-    "held_jobs": "DELETE FROM held_jobs WHERE owner = $1",
-    "account_limits": "DELETE FROM account_limits WHERE owner = $1",
-    "allowances": "DELETE FROM allowances WHERE owner = $1",
-    "counted_jobs": "DELETE FROM counted_jobs WHERE owner = $1",
+    "mails": "DELETE FROM mails WHERE account_id = @account",
+    "api_keys": "DELETE FROM api_keys WHERE owner = @owner",
+    "webhook_endpoints": "DELETE FROM webhook_endpoints WHERE owner = @owner",
+    "batch_items": """
+DELETE FROM batch_items
+ WHERE (batch_id, line) IN (SELECT batch_id, line FROM batch_items WHERE owner = @owner LIMIT @page)""",
+    "batches": """
+DELETE FROM batches
+ WHERE id IN (SELECT id FROM batches WHERE owner = @owner ORDER BY id LIMIT @page FOR UPDATE)
+   AND NOT EXISTS (SELECT FROM batch_items WHERE batch_items.batch_id = batches.id)""",
+    "held_jobs": """
+DELETE FROM held_jobs WHERE job_id IN (SELECT job_id FROM held_jobs WHERE owner = @owner LIMIT @page)""",
+    "account_limits": "DELETE FROM account_limits WHERE owner = @owner",
+    "allowances": "DELETE FROM allowances WHERE owner = @owner",
+    "counted_jobs": """
+DELETE FROM counted_jobs WHERE job_id IN (SELECT job_id FROM counted_jobs WHERE owner = @owner LIMIT @page)""",
     "audit_log": """
 UPDATE audit_log SET ip = NULL, user_agent = NULL, details = '{}'
- WHERE actor = $1 OR details->>'account' = $1""",
-    "accounts": "DELETE FROM accounts WHERE id::text = $1",
+ WHERE id IN (
+    SELECT id FROM audit_log WHERE actor = @owner AND (ip IS NOT NULL OR user_agent IS NOT NULL OR details <> '{}')
+    UNION ALL
+    SELECT id FROM audit_log WHERE details ? 'account' AND details->>'account' = @owner
+    LIMIT @page)""",
 }
-"""What the gateway itself knows of an account, by table. Tables that refer to `accounts` go with it. Of the audit log
-it stays that an account, by then a bare id, did a thing at a time."""
+"""What is left then, by table, a bounded number of rows at a time; also what comes late, from somebody who was let in
+a moment before. Of the audit log it stays that an account, by then a bare id, did a thing at a time."""
+
+TO_FORGET = """
+SELECT owner FROM erased_accounts WHERE forgotten_at IS NULL OR asked_at > $1 ORDER BY asked_at LIMIT 1000"""
+
+FORGOTTEN = "UPDATE erased_accounts SET forgotten_at = coalesce(forgotten_at, $2) WHERE owner = $1"
 
 PAGE = 1000
+
+_NAMES = re.compile(r"@(owner|account|page)\b")
+
+
+def account_id(owner: str) -> UUID | None:
+    """The account an owner is; None for the operator and others who have none."""
+    try:
+        return UUID(owner)
+    except ValueError:
+        return None
 
 
 class PrivacyStore:
@@ -98,7 +138,7 @@ class PrivacyStore:
         """Everything but jobs, usage and activity, by the names of `EXPORTED`."""
         async with self._database.connection() as connection:
             return {
-                name: [dict(row) for row in await connection.fetch(statement, owner)]
+                name: [dict(row) for row in await _fetch(connection, statement, owner)]
                 for name, statement in EXPORTED.items()
             }
 
@@ -122,7 +162,7 @@ class PrivacyStore:
             return found
 
     async def end(self, owner: str, at: datetime) -> int | None:
-        """Forget an account, and ask for what the pipeline has of it; all of it or nothing.
+        """Close an account, and ask for what the pipeline has of it; both or neither.
 
         Returns
         -------
@@ -131,9 +171,28 @@ class PrivacyStore:
         """
         async with self._database.connection() as connection, connection.transaction():
             jobs: int | None = await connection.fetchval(ASK, owner, at)
-            for statement in FORGET.values():
-                await connection.execute(statement, owner)
+            for statement in CLOSE.values():
+                await _execute(connection, statement, owner)
             return jobs
+
+    async def to_forget(self, since: datetime) -> list[str]:
+        """Owners of whom something is left, or who ended their account since."""
+        async with self._database.connection() as connection:
+            return [row["owner"] for row in await connection.fetch(TO_FORGET, since)]
+
+    async def forget_some(self, owner: str) -> int:
+        """Forget some of what is left of an owner; return how many rows that were."""
+        changed = 0
+        for statement in FORGET.values():
+            # A connection each: none may be held for long.
+            async with self._database.connection() as connection:
+                changed += int((await _execute(connection, statement, owner)).rpartition(" ")[2])
+        return changed
+
+    async def forgotten(self, owner: str, at: datetime) -> None:
+        """Note that nothing is left here."""
+        async with self._database.connection() as connection:
+            await connection.execute(FORGOTTEN, owner, at)
 
     async def ended(self, owner: str) -> bool:
         """Whether nothing is left of an account."""
@@ -143,3 +202,22 @@ class PrivacyStore:
                     "SELECT EXISTS (SELECT FROM erased_accounts WHERE owner = $1 AND swept_at IS NOT NULL)", owner
                 )
             )
+
+
+async def _fetch(connection: Any, statement: str, owner: str) -> Sequence[Any]:
+    text, values = _bound(statement, owner)
+    rows: Sequence[Any] = await connection.fetch(text, *values)
+    return rows
+
+
+async def _execute(connection: Any, statement: str, owner: str) -> str:
+    text, values = _bound(statement, owner)
+    done: str = await connection.execute(text, *values)
+    return done
+
+
+def _bound(statement: str, owner: str) -> tuple[str, list[Any]]:
+    """A statement with numbers for its names, and their values: the owner, their account's id if any, a page."""
+    names = list(dict.fromkeys(_NAMES.findall(statement)))
+    known = {"owner": owner, "account": account_id(owner), "page": PAGE}
+    return _NAMES.sub(lambda name: f"${names.index(name[1]) + 1}", statement), [known[name] for name in names]
