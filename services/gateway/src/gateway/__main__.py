@@ -187,7 +187,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         # An upload that was held has no row either until a batch takes it.
         orphans = timedelta(hours=max(settings.orphan_hours, settings.upload_hours * 1.1))
         await _in_background(opened, keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY))
-        await _in_background(opened, keep_sweeping_uploads(uploads.uploads, every=SWEEP_EVERY))
+        await _in_background(opened, keep_sweeping_uploads(uploads.uploads, store.uploads_wanted, every=SWEEP_EVERY))
         runner = Runner(
             app,
             idle_seconds=settings.idle_seconds,
