@@ -135,6 +135,28 @@ async def test_a_key_made_with_a_key_does_not_outlive_it(two: Two, ann: Person) 
         assert (await answer.json())["expires_at"] == short["expires_at"]
 
 
+async def test_a_key_rotated_with_a_key_does_not_outlive_it(two: Two, ann: Person) -> None:
+    lasting = await ann.post("/v1/keys", {"name": "lasting", "scopes": ["keys"]}, status=201)
+    short = await ann.post("/v1/keys", {"name": "short", "scopes": ["keys"], "expires_in_days": 1}, status=201)
+    await two.here.sql(
+        "UPDATE api_keys SET created_at = created_at - interval '9 days' WHERE id = $1", UUID(short["id"])
+    )
+    async with aiohttp.ClientSession(two.here.url, headers=shown(short["key"])) as http:
+        for key in (lasting, short):  # itself last: it is made to end by that
+            async with http.post(f"/v1/keys/{key['id']}/rotate?grace_seconds=60") as answer:
+                assert (answer.status, (await answer.json())["expires_at"]) == (201, short["expires_at"])
+
+
+async def test_an_api_key_does_not_change_the_address(two: Two, ann: Person) -> None:
+    key = await ann.post("/v1/keys", {"name": "profile", "scopes": ["account"]}, status=201)
+    change = {"email": f"key.{ann.username}@example.org", "current_password": ann.password}
+    async with aiohttp.ClientSession(two.here.url, headers=shown(key["key"])) as http:
+        async with http.patch("/v1/account", json=change) as answer:
+            assert (await problem(answer, 403, "forbidden"))["errors"][0]["field"] == "email"
+        async with http.patch("/v1/account", json={"first_name": "Bea"}) as answer:
+            assert (await answer.json())["email"] == (await ann.get("/v1/account"))["email"] != change["email"]
+
+
 async def test_a_role_that_is_taken_takes_its_scope_from_keys(two: Two, ann: Person) -> None:
     await two.here.sql("UPDATE accounts SET role = 'admin' WHERE id = $1", UUID(ann.id))
     await eventually(lambda: _made(ann, "admin"), 10)
@@ -189,6 +211,11 @@ async def test_there_is_an_end_to_how_many_keys_one_has(two: Two, ann: Person) -
     )
     document = await ann.post("/v1/keys", {"name": "x"}, status=409)
     assert document["type"] == "urn:scribewire:problem:too-many-keys"
+    one, other = (key["id"] for key in (await ann.get("/v1/keys"))["keys"][:2])
+    await ann.post(f"/v1/keys/{one}/rotate", status=201)
+    document = await ann.post(f"/v1/keys/{other}/rotate", status=409)  # The first one is valid for its grace.
+    assert document["type"] == "urn:scribewire:problem:too-many-keys"
+    assert [key["rotated_to"] for key in (await ann.get("/v1/keys"))["keys"] if key["id"] == other] == [None]
 
 
 async def test_an_expired_key_is_refused(two: Two, ann: Person) -> None:

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from urllib.parse import parse_qs, urlsplit
 
 import aiohttp
+import asyncpg
 import pytest
 
 from gateway.identity import rules
@@ -204,6 +205,46 @@ async def test_another_address_counts_once_its_mail_is_answered(world: World, pe
     assert new not in told.get_content()
     async with person.http.post("/v1/auth/confirm", json={"token": token}) as answer:
         await problem(answer, 422, "bad-token")
+
+
+async def test_links_end_with_the_password_and_the_address(world: World, person: Person) -> None:
+    async def reset_asked(to: str, number: int = 1) -> str:
+        await call(person.http, "POST", "/auth/forgot-password", {"email": to}, status=202)
+        return token_of(await world.mail(to, "Set a new password", number))
+
+    async def good_no_more(path: str, **body: str) -> None:
+        async with person.http.post(path, json=body) as answer:
+            await problem(answer, 422, "bad-token")
+
+    thiefs, own = f"thief.{person.username}@example.org", f"moved.{person.username}@example.org"
+    await person.post("/v1/account", {"email": thiefs, "current_password": PASSWORD}, method="PATCH")
+    told = await world.mail(person.email, "is to be changed")
+    assert thiefs not in told.get_content()
+    moves = token_of(await world.mail(thiefs, "Confirm your new"))
+    resets = await reset_asked(person.email)
+    await person.post("/auth/change-password", {"current_password": PASSWORD, "new_password": NEW})
+    await good_no_more("/auth/confirm", token=moves)
+    await good_no_more("/auth/reset-password", token=resets, password=PASSWORD)
+
+    await person.post("/v1/account", {"email": own, "current_password": NEW}, method="PATCH")
+    moves = token_of(await world.mail(own, "Confirm your new"))
+    resets = await reset_asked(person.email, 2)
+    await call(person.http, "POST", "/auth/confirm", {"token": moves})
+    await good_no_more("/auth/reset-password", token=resets, password=PASSWORD)
+    assert (await person.get("/v1/account"))["email"] == own
+
+
+async def test_nobody_fills_a_mailbox_by_asking_for_its_address(world: World, person: Person) -> None:
+    change = {"email": f"often.{person.username}@example.org", "current_password": PASSWORD}
+    for _ in range(3):
+        await person.post("/v1/account", change, method="PATCH")
+    async with person.http.patch("/v1/account", json=change, headers=person.headers) as answer:
+        await problem(answer, 429, "too-many-attempts")
+    connection = await asyncpg.connect(world.gateway.dsn)
+    counted = await connection.fetch("SELECT key FROM throttles")
+    await connection.close()
+    assert [row["key"] for row in counted if "mail " in row["key"]]
+    assert [row["key"] for row in counted if "@" in row["key"]] == []
 
 
 async def send(http: aiohttp.ClientSession, path: str, **fields: str) -> tuple[int, str]:

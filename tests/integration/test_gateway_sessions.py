@@ -17,6 +17,7 @@ from common.settings import CommonSettings
 from gateway.database import Database
 from gateway.identity.account_store import AccountStore, NewAccount
 from gateway.identity.refresh import RefreshToken
+from gateway.identity.reset_store import ResetStore
 from gateway.identity.session_store import SessionStore
 from support.platform import fresh_database
 
@@ -170,6 +171,17 @@ async def test_ending_all_saves_one_and_tells(store: SessionStore, account: UUID
     assert await store.revoke_all(account, "test", save=tokens[0].session) == 2
     assert set(told) == {tokens[1].session, tokens[2].session}
     assert [await store.alive(token.session) for token in tokens] == [True, False, False]
+
+
+async def test_a_password_set_by_mail_ends_all_and_tells(
+    pool: asyncpg.Pool, store: SessionStore, account: UUID
+) -> None:
+    told: list[UUID] = []
+    store.when_ended(told.append)
+    tokens = [await begin(store, account) for _ in range(2)]
+    resets = ResetStore(Database(pool, seconds=10), ended=store.tell_ended)
+    assert await resets.use(await resets.add(account, "192.0.2.1"), "a hash", "192.0.2.1") == account
+    assert set(told) == {token.session for token in tokens}
 
 
 async def test_what_ended_long_ago_is_forgotten(pool: asyncpg.Pool, store: SessionStore, account: UUID) -> None:

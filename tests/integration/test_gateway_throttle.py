@@ -82,6 +82,22 @@ async def test_waits_double_up_to_a_quarter_of_an_hour_and_are_forgotten(databas
         assert await attempts(throttle, [limit], 2) == {"judged": 2}
 
 
+async def test_what_is_forgotten_by_and_by_lets_an_office_mistype_all_day(database: str) -> None:
+    limit = Limit("office", free=3, decay=60)
+    async with throttles(database, 1) as (throttle,):
+        for _ in range(30):
+            for _ in range(2):
+                await throttle.take([limit])
+            await pass_time(database, 90)
+            await throttle.take([limit])
+            await pass_time(database, 91)
+        # A clock set back forgives nothing and adds nothing; a guesser waits as ever.
+        guessing = Limit("guessing", free=3, decay=60)
+        await throttle.take([guessing])
+        await pass_time(database, -86400)
+        assert await attempts(throttle, [guessing], 5) == {"judged": 2, "refused": 3}
+
+
 async def test_a_refused_attempt_counts_under_no_limit(database: str) -> None:
     async with throttles(database, 1) as (throttle,):
         one, other = Limit("a full one", free=1), Limit("z beside it", free=3)

@@ -123,6 +123,27 @@ async def test_a_switched_off_account_is_refused_with_its_token(setting: Setting
     await eventually(lambda: refused(setting.here, token), 4)
 
 
+async def test_a_stream_token_ends_with_its_account(setting: Setting, ann: Person) -> None:
+    made = await ann.post("/v1/stream-tokens", {"seconds": 600}, status=201)
+    await get(setting.here, made["token"], status=403)
+    await setting.here.sql("UPDATE accounts SET is_active = false WHERE id = $1", UUID(ann.id))
+    await eventually(lambda: refused(setting.here, made["token"]), 4)
+
+
+async def test_without_a_password_only_the_person_changes_the_address(setting: Setting) -> None:
+    token = setting.issuer.token(sub="auth0|no-password")
+    me = f"{setting.here.url}/v1/account"
+    body = {"name": "k", "scopes": ["account"]}
+    async with aiohttp.request("POST", f"{setting.here.url}/v1/keys", json=body, headers=bearer(token)) as answer:
+        key = (await answer.json())["key"]
+    change = {"email": "taken.over@example.org"}
+    async with aiohttp.request("PATCH", me, json=change, headers=bearer(key)) as answer:
+        await problem(answer, 403, "forbidden")
+    assert (await get(setting.here, token))["email"] is None
+    async with aiohttp.request("PATCH", me, json=change, headers=bearer(token)) as answer:
+        assert (answer.status, (await answer.json())["email"]) == (200, change["email"])
+
+
 async def test_every_forged_token_is_401_and_told_and_sends_us_nowhere(setting: Setting) -> None:
     await get(setting.here, setting.issuer.token())
     asked = setting.issuer.requests.total()

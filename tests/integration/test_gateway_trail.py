@@ -1,5 +1,6 @@
 """What goes into the audit log of itself: who sent, cancelled and deleted what, from where, also after an outage."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -121,3 +122,20 @@ async def test_lines_wait_for_postgres_and_the_oldest_go_when_there_are_too_many
     await trail.flush()
     assert [(line.action, line.details) for line in log.written] == [(f"job.{n}", {"id": "7"}) for n in (2, 3, 4)]
     assert OPERATOR not in {line.actor for line in log.written}
+
+
+async def test_an_error_that_nobody_expected_does_not_end_the_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(_Away):
+        async def write(self, lines: Any) -> None:
+            if self.away:
+                self.away = False
+                raise ValueError
+            await super().write(lines)
+
+    monkeypatch.setattr("gateway.identity.trail.FLUSH_EVERY", 0.01)
+    log = Broken()
+    trail = Trail(log)
+    trail.add(make_mocked_request("POST", "/v1/jobs"), "job.1", web.Response(headers={"Location": "/v1/jobs/7"}))
+    keeping = asyncio.create_task(trail.keep())
+    await eventually(lambda: log.written, 5)
+    keeping.cancel()

@@ -73,7 +73,7 @@ async def test_what_cannot_be_read_is_a_problem(
 
 async def test_an_unknown_method_is_told_which_there_are(gateway: RunningGateway) -> None:
     found = await answer(gateway, b"FOO /v1/jobs HTTP/1.1\r\nHost: x\r\n\r\n")
-    assert found.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST"
+    assert found.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
 async def test_a_key_that_is_not_utf_8_is_a_wrong_key(gateway: RunningGateway) -> None:

@@ -22,7 +22,7 @@ from common.engines import DEEPGRAM
 from common.events import BlobRef, UploadReceived
 from common.options import SegmentPlan
 from common.settings import CommonSettings
-from gateway.database import Database
+from gateway.database import Database, StoreBusy, StoreUnavailable
 from gateway.problems import Problem
 from gateway.walls.gate import Gate
 from gateway.walls.plans import Limits
@@ -30,6 +30,7 @@ from gateway.walls.price import Price
 from gateway.walls.recount import recount
 from gateway.walls.standing import Standing
 from gateway.walls.store import WallsStore
+from support.faulty_proxy import faulty_proxy
 from support.platform import fresh_database
 
 START = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -210,6 +211,43 @@ class TestOneCountAJob:
         with pytest.raises(RuntimeError):
             await failing(there)
         assert (await side.look(limits)).month_jobs == 1
+
+    @pytest.mark.parametrize("fails", [0, 1])
+    async def test_of_twins_at_two_gateways_either_may_fail_and_the_job_still_counts(
+        self, side: Side, fails: int
+    ) -> None:
+        limits, job = Limits(jobs_per_month=5, jobs_per_hour=5, outstanding_jobs=5), uuid4()
+        before = await side.look(limits)
+        twins = [Gate(walls, plans={"free": limits}).held(side.owner, job, None) for walls in side.walls]
+        for twin in twins:
+            await twin.__aenter__()
+        failure = RuntimeError()
+        await twins[fails].__aexit__(RuntimeError, failure, None)
+        standing = await side.look(limits)
+        assert (standing.month_jobs, standing.bucket, standing.outstanding) == (1, 4, 1)
+        await twins[1 - fails].__aexit__(RuntimeError, failure, None)
+        assert await side.look(limits) == before
+
+    async def test_a_job_that_was_counted_twice_over_is_given_back_whole(self, side: Side) -> None:
+        """Options in the body are looked at a second time, and then the log is away."""
+        limits, job = Limits(jobs_per_month=5, budget_usd=1.0), uuid4()
+        gate = side.gate(limits, engines=(DEEPGRAM,))
+
+        async def failing() -> None:
+            async with gate.held(side.owner, job, None) as admission:
+                event = UploadReceived(
+                    job_id=job,
+                    owner=side.owner,
+                    source=BlobRef(name="x"),
+                    sha256="0" * 64,
+                    plan=SegmentPlan(provider="deepgram"),
+                )
+                async with gate.settled(event, admission):
+                    raise BusUnavailable
+
+        with pytest.raises(BusUnavailable):
+            await failing()
+        assert (await side.look(limits)).month_jobs == 0
 
     async def test_two_gateways_admit_exactly_as_many_as_there_are(self, side: Side) -> None:
         for limits, most in (
@@ -467,3 +505,62 @@ class TestWithoutPostgres:
             now = 6.0
             await gate.admit(side.owner, uuid4(), None)
             assert looks == 2
+
+    async def test_frozen_it_holds_up_nobody_for_long(self, side: Side, dsn: str) -> None:
+        """Also not those who wait behind others of the same owner."""
+        async with (
+            faulty_proxy(dsn, speaks="postgres") as (proxy, through),
+            open_pool(CommonSettings(database_url=SecretStr(through))) as pool,
+        ):
+            gate = Gate(WallsStore(Database(pool, seconds=0.4)), plans={"free": Limits(jobs_per_hour=50)}, patience=9.0)
+            assert (await gate.admit(side.owner, uuid4(), None)).standing is not None
+            await proxy.inject("half-open")
+            async with asyncio.timeout(3):  # and not 0.4 s for each two of them
+                admissions = await asyncio.gather(
+                    *(gate.admit(owner, uuid4(), None) for owner in [side.owner] * 30 + [str(uuid4())])
+                )
+            assert {admission.standing for admission in admissions} == {None}
+
+
+class TestBusyPostgres:
+    async def test_who_waits_for_a_lock_is_put_off_and_the_others_are_counted(self, side: Side) -> None:
+        limits = Limits(jobs_per_month=50)
+        gate = Gate(side.walls[1], plans={"free": limits}, patience=0.2)
+        await gate.admit(side.owner, uuid4(), None)
+        async with side.pool.acquire() as connection, connection.transaction():
+            await connection.execute("SELECT FROM allowances WHERE owner = $1 FOR UPDATE", side.owner)
+            asked = [asyncio.create_task(gate.admit(side.owner, uuid4(), None)) for _ in range(30)]
+            await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            assert not all(task.done() for task in asked)
+            for _ in range(20):
+                assert (await gate.admit(str(uuid4()), uuid4(), None)).standing is not None
+            outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {StoreBusy}
+        assert (await gate.admit(side.owner, uuid4(), None)).standing is not None
+
+    async def test_who_comes_to_no_connection_is_told_so(self, dsn: str) -> None:
+        async with open_pool(CommonSettings(database_url=SecretStr(dsn)), size=1) as pool:
+            database = Database(pool, seconds=1.5)
+            await database.ping()
+
+            async def slow() -> None:
+                async with database.connection() as connection:
+                    await connection.execute("SELECT pg_sleep(0.6)")
+
+            outcomes = await asyncio.gather(*(slow() for _ in range(6)), return_exceptions=True)
+            assert None in outcomes
+            assert {type(outcome) for outcome in outcomes} == {type(None), StoreBusy}
+            # The same wait behind one that gets no answer: the server may be frozen.
+            database = Database(pool, seconds=0.4)
+            await database.ping()
+            async with pool.acquire():
+                with pytest.raises(StoreUnavailable) as away:
+                    await database.ping()
+            assert type(away.value) is StoreUnavailable
+
+
+async def test_an_accounts_counts_are_found_by_an_index(side: Side) -> None:
+    async with side.pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        lines = await connection.fetch("EXPLAIN DELETE FROM counted_jobs WHERE owner = 'nobody'")
+    assert "counted_jobs_owner" in "\n".join(line[0] for line in lines)

@@ -16,6 +16,7 @@ from common.events import JobControl, UploadReceived
 from support.doors import BelievingDoor
 from support.gateway import RunningGateway, form, prepare, problem, running_gateway
 from support.platform import fresh_database
+from support.tus import RESUMABLE, UPLOADS, create, metadata
 from support.waiting import eventually
 
 SOUND = b"RIFF sound"
@@ -159,6 +160,23 @@ class TestLimits:
                 shown = await answer.json()
             assert shown["jobs_per_month"] == {"limit": 3, "used": 1, "left": 2}
             assert shown["jobs_per_hour"]["limit"] is None
+
+    async def test_a_hopeless_upload_is_not_even_begun(self, pair: Pair) -> None:
+        account, spent = await pair.account(), await pair.account()
+        await pair.limit(account, jobs_per_month=0)
+        await pair.limit(spent, budget_usd=0.5)
+        await pair.used(spent, usd=0.5)
+        before = pair.one.stored()
+        for owner, status, kind in ((account, 429, "quota-exceeded"), (spent, 402, "budget-used-up")):
+            headers = {**RESUMABLE, "Upload-Length": "100"}
+            async with as_account(pair.one, owner) as http, http.post(UPLOADS, headers=headers) as answer:
+                await problem(answer, status, kind)
+                assert answer.headers["Tus-Resumable"] == "1.0.0"
+        assert pair.one.stored() == before
+        async with as_account(pair.one, account) as http:
+            await create(http, 100, **metadata(hold=None))  # a batch waits until there is room
+        async with as_account(pair.one, spent) as http:
+            await create(http, 100, **metadata(options='{"provider": "pocketsphinx"}'))
 
     async def test_the_operator_and_other_accounts_are_not_held_back(self, pair: Pair) -> None:
         account, neighbour = await pair.account(), await pair.account()

@@ -151,6 +151,51 @@ def test_logins_at_several_gateways_stand_side_by_side(fake: FakeGateway, file: 
         assert client.account()["username"] == "ann"
 
 
+def test_a_program_does_not_go_on_as_somebody_who_logs_in_elsewhere(fake: FakeGateway, file: LoginFile) -> None:
+    fake.people.account("bob", "Passw0rd")
+    with Client(logged_in(fake, file)) as client, Client(Gateway(fake.url, keep=file.at(fake.url))) as elsewhere:
+        elsewhere.login("bob", "Passw0rd")
+        assert client.account()["username"] == "ann"
+        fake.people.end_access()
+        for _ in range(2):
+            with pytest.raises(LoggedOut, match="begun as ann, and now bob is logged in"):
+                client.account()
+        # Nor does it end their login.
+        client.logout()
+        assert elsewhere.account()["username"] == "bob"
+        client.login("ann", "Passw0rd")
+        assert client.account()["username"] == "ann"
+
+
+def test_ending_a_login_leaves_that_of_somebody_else(fake: FakeGateway, file: LoginFile) -> None:
+    fake.people.account("bob", "Passw0rd")
+    with Client(logged_in(fake, file)) as client, Client(Gateway(fake.url, keep=file.at(fake.url))) as elsewhere:
+        elsewhere.login("bob", "Passw0rd")
+        client.logout()
+    kept = file.get(fake.url)
+    assert kept is not None
+    assert kept.user == "bob"
+    assert [session.user for session in fake.people.sessions] == ["bob"]
+
+
+def test_an_account_that_was_erased_before_the_answer_was_lost_is_erased(fake: FakeGateway, file: LoginFile) -> None:
+    with Client(logged_in(fake, file)) as client:
+        fake.scripts["DELETE", "/v1/account"].append(Scripted(drop=True))
+        fake.people.sessions.clear()
+        client.delete_account()
+    assert fake.count("DELETE", "/v1/account") == 2
+
+
+def test_an_account_is_not_taken_for_erased_because_a_token_ended(fake: FakeGateway, file: LoginFile) -> None:
+    with Client(logged_in(fake, file)) as client:
+        fake.scripts["DELETE", "/v1/account"].append(Scripted(drop=True))
+        fake.people.end_access()
+        client.delete_account()
+        assert not fake.people.accounts
+        with pytest.raises(LoggedOut):
+            client.delete_account()
+
+
 def test_a_broken_file_is_no_login(file: LoginFile) -> None:
     file.path.parent.mkdir(parents=True)
     for text in ("", "[]", '{"logins": 1}', '{"logins": {"http://x": {"access": 1}}}'):

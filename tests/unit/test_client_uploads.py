@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scribewire import AsyncClient, Client, FileChanged, Gateway, Problem, ScribewireError, Unreachable, unfinished
+from scribewire.verbs import uploads
 from scribewire.verbs.unfinished import NOT_KEPT
 from support.fake_gateway import FakeGateway, Scripted, serving
 from support.waiting import until
@@ -175,6 +176,67 @@ def test_a_file_that_changes_meanwhile_is_never_taken(
         with pytest.raises(FileChanged):
             send(file, sent=write)
     assert not fake.jobs
+
+
+@pytest.mark.parametrize("verb", ["submit", "upload"])
+def test_the_bytes_of_two_files_of_the_same_size_are_never_joined(
+    client: Client, fake: FakeGateway, file: Path, verb: str
+) -> None:
+    other = file.with_name("other.wav")
+    other.write_bytes(bytes(SIZE))
+
+    def swap(count: int) -> None:
+        if other.exists():
+            other.replace(file)
+
+    fake.uploads.cut_at = [1_000_000]
+    if verb == "submit":
+        fake.scripts["POST", "/v1/jobs"].append(Scripted(503, {"detail": "Away."}))
+    with pytest.raises(FileChanged):
+        getattr(client, verb)(file, sent=swap)
+    assert not fake.jobs
+
+
+def test_a_note_of_another_file_of_the_same_size_is_not_gone_on_with(
+    client: Client, fake: FakeGateway, file: Path
+) -> None:
+    with unfinished(fake.url, file, {}, file.parent / "state") as memory:
+        interrupt(client, fake, file, memory)
+        # After the note was looked up, and before the file is.
+        file.write_bytes(bytes(SIZE))
+        job = client.upload(file, unfinished=memory)
+    assert fake.bodies[job["id"]] == bytes(SIZE)
+
+
+def test_one_that_was_sent_whole_and_is_gone_is_looked_for_once_more(
+    client: Client, fake: FakeGateway, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "FINISHING", 0.01)
+    fake.uploads.silent = 1
+
+    def hide(count: int) -> None:
+        if count == SIZE and not fake.jobs:
+            fake.scripts["HEAD", f"/v1/uploads/{next(iter(fake.uploads.uploads))}"].append(Scripted(404))
+
+    job = client.upload(file, sent=hide)
+    assert list(fake.jobs) == [job["id"]]
+    assert (fake.count("POST", "/v1/uploads"), fake.uploads.received) == (1, SIZE)
+
+
+def test_one_that_was_sent_whole_and_stays_gone_begins_anew(
+    client: Client, fake: FakeGateway, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "FINISHING", 0.01)
+    fake.uploads.cut_at = [SIZE]
+
+    def lose(count: int) -> None:
+        path = f"/v1/uploads/{next(iter(fake.uploads.uploads))}"
+        if count == SIZE and not fake.scripts["HEAD", path]:
+            fake.scripts["HEAD", path].extend([Scripted(404)] * 9)
+
+    job = client.upload(file, sent=lose)
+    assert fake.bodies[job["id"]] == file.read_bytes()
+    assert (fake.count("POST", "/v1/uploads"), fake.count("HEAD", "/v1/uploads/*")) == (2, 4)
 
 
 def interrupt(client: Client, fake: FakeGateway, file: Path, memory) -> None:  # type: ignore[no-untyped-def]

@@ -174,6 +174,23 @@ def test_a_key_is_not_made_twice_where_an_answer_was_lost(client: Client, fake: 
     assert fake.count("POST", "/v1/keys") == 1
 
 
+def test_what_may_have_been_done_is_not_done_twice_for_a_503(client: Client, fake: FakeGateway) -> None:
+    away = Scripted(503, {"detail": "Away."}, {"Retry-After": "0"})
+    for path in ("/v1/keys", "/v1/webhooks"):
+        fake.scripts["POST", path].extend([away] * 2)
+    with pytest.raises(Problem, match="Away"):
+        client.create_key("ci")
+    with pytest.raises(Problem, match="Away"):
+        client.add_webhook("https://example.test")
+    assert (fake.count("POST", "/v1/keys"), fake.count("POST", "/v1/webhooks")) == (1, 1)
+
+
+def test_what_was_refused_before_it_was_begun_is_asked_for_again(client: Client, fake: FakeGateway) -> None:
+    fake.scripts["POST", "/v1/keys"].append(Scripted(429, {"detail": "Slow down."}, {"Retry-After": "0"}))
+    assert client.create_key("ci")["name"] == "ci"
+    assert fake.count("POST", "/v1/keys") == 2
+
+
 @pytest.mark.parametrize("url", ["http://[", "ftp://example.test", "example.test", "http://a:b@example.test"])
 def test_what_is_no_address_is_said_to_be_none(url: str) -> None:
     with (

@@ -3,12 +3,15 @@
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
-from scribewire import Client, Gateway, Problem
+from scribewire import Client, Gateway, Problem, submitting
+from scribewire.signature import Signature
+from scribewire.watching import work
 from scribewire.watching.memory import AlreadyWatched, remembering
-from scribewire.watching.scan import MEDIA, Settling, Signature, scan
+from scribewire.watching.scan import MEDIA, Settling, scan
 from scribewire.watching.watcher import Watcher, Wishes
 from scribewire.watching.work import Collect, Submit
 from support.fake_gateway import FakeGateway, Scripted, serving
@@ -106,6 +109,31 @@ def test_a_submit_whose_answer_nobody_saw_makes_no_second_job(fake: FakeGateway,
         state.unlink()
     Watch(fake, folder).run()
     assert (fake.count("POST", "/v1/jobs"), len(fake.jobs)) == (2, 1)
+
+
+def test_a_big_file_that_was_not_written_down_in_time_makes_no_second_job(
+    fake: FakeGateway, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder.parent / "notes"))
+    for module in (work, submitting):
+        monkeypatch.setattr(module, "BIG", 1)
+    file = folder / "a.wav"
+    file.write_bytes(b"all of it")
+    signature = Signature.of(file.stat())
+    said: list[str] = []
+    with (
+        Client(Gateway(fake.url, "k"), patience=1) as client,
+        remembering(fake.url, folder, folder.parent / "state") as memory,
+    ):
+        submit = Submit(client, memory, {}, lambda kind, path, job: said.append(job))
+        with monkeypatch.context() as killed:
+            killed.setattr(memory, "keep", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                submit(file, signature)
+        assert submit(file, signature)
+    assert said == list(fake.jobs)
+    assert (fake.count("POST", "/v1/uploads"), fake.uploads.received) == (1, len(b"all of it"))
+    assert not list((folder.parent / "notes").rglob("*.json"))
 
 
 def test_new_content_under_an_old_name_is_submitted(fake: FakeGateway, folder: Path) -> None:

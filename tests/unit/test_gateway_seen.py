@@ -19,6 +19,7 @@ from gateway.identity.refused import BURST, Refusals
 from gateway.identity.seen import AWAY, FRESH, WRONG, Seen
 from gateway.identity.uses import Uses
 from gateway.principal import SCOPES, Principal, allowed
+from support.waiting import eventually
 
 
 class Clock:
@@ -137,6 +138,27 @@ async def test_uses_are_counted_exactly_also_over_an_outage_and_while_they_are_s
     await uses.flush()
     await uses.flush()
     assert book.uses == {key: 6, other: 1}
+
+
+async def test_an_error_that_nobody_expected_neither_ends_the_counting_nor_loses_uses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Broken(Book):
+        failed = False
+
+        async def count(self, used: Mapping[UUID, tuple[int, datetime]]) -> None:
+            if not self.failed:
+                self.failed = True
+                raise ValueError
+            await super().count(used)
+
+    monkeypatch.setattr("gateway.identity.uses.FLUSH_EVERY", 0.01)
+    book, key = Broken(), uuid4()
+    uses = Uses(book)
+    uses.add(key)
+    keeping = asyncio.create_task(uses.keep())
+    await eventually(lambda: book.uses == {key: 1}, 5)
+    keeping.cancel()
 
 
 async def test_look_ups_go_one_at_a_time_and_those_that_wait_go_together() -> None:

@@ -22,6 +22,7 @@ from gateway.identity.signing import EARLY, SIGNS, SigningKeys
 from gateway.identity.signing_store import SigningKeyRow
 from gateway.identity.tokens import ACCESS_SECONDS, LEEWAY, AccessClaims, Tokens
 from support.fake_oidc import segment
+from support.waiting import eventually
 
 DAY = timedelta(days=1).total_seconds()
 
@@ -287,3 +288,22 @@ def test_a_reason_quotes_nothing() -> None:
         with pytest.raises(Refused) as refused:
             compact.read(token)
         assert re.fullmatch("[a-z_]+", refused.value.reason)
+
+
+async def test_an_error_that_nobody_expected_does_not_end_the_loading_of_keys(
+    crypt: Crypt, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Shelf):
+        async def ensure(
+            self, now: datetime, due: Callable[[list[SigningKeyRow]], SigningKeyRow | None]
+        ) -> list[SigningKeyRow]:
+            if self.asked == 0:
+                self.asked += 1
+                raise ValueError
+            return await super().ensure(now, due)
+
+    monkeypatch.setattr("gateway.identity.signing.RETRY", 0.01)
+    shelf = Broken()
+    keeping = asyncio.create_task(Gateway(shelf, crypt, clock).keys.keep())
+    await eventually(lambda: len(shelf.rows) == 1, 5)
+    keeping.cancel()

@@ -88,6 +88,7 @@ def standing(verdict: Verdict) -> Standing:
     return Standing(
         verdict=verdict,
         fresh=False,
+        holding=False,
         wait=71.2,
         bucket=0,
         bucket_full=3599.1,

@@ -111,10 +111,7 @@ def topics_apply() -> None:
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def dead(context: typer.Context) -> None:
     """Look at dead letters and put them back: list, show TOPIC, replay TOPIC [PARTITION/OFFSET …]."""
-    done = subprocess.run(
-        [sys.executable, "-m", "common.bus.dead", *context.args], env=_joined(_settings()), check=False
-    )
-    raise typer.Exit(done.returncode)
+    _run("common.bus.dead", *context.args)
 
 
 _PASSED_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -148,7 +145,9 @@ def encrypt_anew() -> None:
 
 
 def _run(module: str, *arguments: str) -> NoReturn:
-    done = subprocess.run([sys.executable, "-m", module, *arguments], env=_joined(_settings()), check=False)
+    # Help needs nothing that runs.
+    joined = None if {"-h", "--help"} & set(arguments) else _joined(_settings())
+    done = subprocess.run([sys.executable, "-m", module, *arguments], env=joined, check=False)
     raise typer.Exit(done.returncode)
 
 

@@ -8,13 +8,18 @@ from typing import Any, Protocol
 
 import httpx
 
-from scribewire.errors import Problem, Unreachable
+from scribewire.errors import LoggedOut, Problem, Unreachable
 from scribewire.flow import Flow, Pause, Request, Work
 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
-BUSY = frozenset({429, 503})
+REFUSED = frozenset({429})
 """What the gateway answers before it has done anything: any request may be sent again."""
+BUSY = REFUSED | {503}
+"""Answers after which a request that is repeatable is sent again; a 503 can also come of an answer that was lost on
+its way inside the platform."""
+NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
+"""Errors after which nothing was done, as nothing was sent."""
 
 
 class Credential(Protocol):
@@ -107,8 +112,9 @@ class Caller:
     def send(self, request: Request) -> Flow[httpx.Response]:
         """Send until answered for good.
 
-        429 and 503 are sent again after the wait they name; after a cut only what is repeatable. A 401 renews the
-        login once. A gateway that was never reached is given up at once: it does not run, or its address is wrong.
+        After the wait that the answer names it is sent again: on 429 in any case, on 503 and after a cut only where it
+        is repeatable. A 401 renews the login once. A gateway that was never reached is given up at once: it does not
+        run, or its address is wrong.
 
         Raises
         ------
@@ -116,7 +122,7 @@ class Caller:
             When the gateway refuses; `Unreachable` when it does not answer, `LoggedOut` when the login has ended.
         """
         backoff = Backoff(self.patience)
-        renewed = False
+        renewed = cut = False
         while True:
             try:
                 response = yield from self.once(request)
@@ -124,15 +130,25 @@ class Caller:
                 wait = backoff.next() if self._may_repeat(request, error) else None
                 if wait is None:
                     raise self.unreachable() from error
+                cut = cut or not isinstance(error, NOT_SENT)
                 yield Pause(wait)
                 continue
             if not response.is_error:
                 return response
             problem = Problem.of(response)
-            if problem.status == 401 and not renewed and (yield from self.renew(response)):
-                renewed = True
-                continue
-            wait = backoff.next(problem.retry_after) if problem.status in BUSY else None
+            done = cut and problem.status in request.done
+            # Who can renew the login is somebody still.
+            try:
+                if problem.status == 401 and not renewed and (yield from self.renew(response)):
+                    renewed = True
+                    continue
+            except LoggedOut:
+                if not done:
+                    raise
+            if done:
+                return response
+            again = BUSY if request.repeatable else REFUSED
+            wait = backoff.next(problem.retry_after) if problem.status in again else None
             if wait is None:
                 raise problem
             yield Pause(wait)

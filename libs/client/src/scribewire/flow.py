@@ -10,6 +10,8 @@ import anyio
 import anyio.to_thread
 import httpx
 
+from scribewire.errors import ScribewireError
+
 T = TypeVar("T")
 
 Body = Callable[[], Iterator[bytes]]
@@ -30,6 +32,8 @@ class Request:
         Takes the body of a successful answer, from the beginning of the file; it is not held in memory then.
     repeatable
         Whether sending it twice does what sending it once does, so that it may be sent again after a cut.
+    done
+        Statuses which, when it is sent again after a cut, say that it was carried out the first time.
     known
         Whether it shows who calls.
     """
@@ -42,6 +46,7 @@ class Request:
     body: Body | None = None
     into: BinaryIO | None = None
     repeatable: bool = True
+    done: frozenset[int] = frozenset()
     known: bool = True
 
 
@@ -72,7 +77,7 @@ def run(flow: Flow[T], http: httpx.Client) -> T:
             while True:
                 try:
                     done = _take(step, http)
-                except (httpx.TransportError, OSError) as error:
+                except (httpx.TransportError, OSError, ScribewireError) as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(done)
@@ -89,7 +94,7 @@ async def arun(flow: Flow[T], http: httpx.AsyncClient) -> T:
             while True:
                 try:
                     done = await _atake(step, http)
-                except (httpx.TransportError, OSError) as error:
+                except (httpx.TransportError, OSError, ScribewireError) as error:
                     step = flow.throw(error)
                 else:
                     step = flow.send(done)

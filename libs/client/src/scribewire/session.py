@@ -40,6 +40,7 @@ class Session:
         self._keep = keep
         self._caller = Caller(url, ApiKey(""), patience)
         self._login = keep.read()
+        self._user = self._login.user if self._login else None
 
     @property
     def login(self) -> Login | None:
@@ -60,13 +61,17 @@ class Session:
         Raises
         ------
         LoggedOut
-            When the gateway does not take the refresh token, or the login was ended here.
+            When the gateway does not take the refresh token, or the login was ended here or gave way to another
+            account's.
         """
         with self._keep.alone():
             kept = self._keep.read()
             if kept is None:
                 self._login = None
                 raise LoggedOut("the login has ended: log in again")
+            if self._user not in {None, kept.user}:
+                # Whoever logs in elsewhere does not mean this program to go on in their name.
+                raise LoggedOut(f"it was begun as {self._user}, and now {kept.user} is logged in: begin it again")
             if kept.access == used:
                 kept = self._refresh(kept)
             self._login = kept
@@ -75,14 +80,16 @@ class Session:
     def accept(self, tokens: Tokens, user: str) -> None:
         """Begin a login with the tokens that the gateway gave for a password."""
         with self._keep.alone():
-            self._login = _login(tokens, user)
+            self._login, self._user = _login(tokens, user), user
             self._keep.write(self._login)
 
     def forget(self) -> None:
-        """End the login here."""
+        """End the login here, unless another account's took its place."""
         with self._keep.alone():
             self._login = None
-            self._keep.write(None)
+            kept = self._keep.read()
+            if kept is not None and kept.user == self._user:
+                self._keep.write(None)
 
     def _refresh(self, kept: Login) -> Login:
         request = Request(

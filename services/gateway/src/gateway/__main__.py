@@ -137,7 +137,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         submit = Submit(
             blobs=blobs, control=control, acceptance=acceptance, remote=remote, gate=walls.gate, settings=settings
         )
-        uploads = uploads_room(blobs, acceptance, settings)
+        uploads = uploads_room(blobs, acceptance, walls.gate, settings)
         batches = BatchesRoom(
             pool=pool,
             producer=producer,

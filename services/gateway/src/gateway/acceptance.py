@@ -69,7 +69,7 @@ class Acceptance:
         BusUnavailable
             When Kafka did not acknowledge the event: it may be in the log all the same, so the bytes must stay.
         StoreUnavailable
-            When the job is to be deferred and PostgreSQL is away.
+            When the job is to be deferred and PostgreSQL is away, or is too busy to count it.
         """
         event = event.model_copy(update={"options": self._complete(event.options)})
         job = await self._already_there(event) if event.idempotent else None

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from common.blobs import BlobsUnavailable
 from common.bus.producer import BusUnavailable
-from gateway.database import StoreUnavailable
+from gateway.database import StoreBusy, StoreUnavailable
 from gateway.words import in_words
 
 log = structlog.get_logger(__name__)
@@ -180,6 +180,9 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         return unavailable(
             "The log is away; send the request again, with the same Idempotency-Key if it had one."
         ).response()
+    except StoreBusy:
+        log.warning("postgres_busy", path=request.path)
+        return unavailable("Too much is asked of the database at once; send the request again shortly.").response()
     except StoreUnavailable:
         log.warning("postgres_unavailable", path=request.path)
         return unavailable("The database is away; jobs go on, their state can be asked for again shortly.").response()

@@ -1,8 +1,9 @@
 """Jobs: submit, show, list, cancel, delete, transcripts, webhooks."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ from scribewire.caller import Caller, json_of
 from scribewire.errors import FileChanged
 from scribewire.flow import Body, Flow, Request, Work
 from scribewire.models import Job, JobPage
+from scribewire.signature import Signature
 
 CHUNK = 1 << 20
 Sent = Callable[[int], None]
@@ -30,7 +32,10 @@ def submit(
     sent: Sent,
 ) -> Flow[Job]:
     """A file or bytes as a new job, in one request."""
-    size = len(media) if isinstance(media, bytes) else (yield Work(lambda: media.stat().st_size))
+    like: Signature | None = None
+    if isinstance(media, Path):
+        like = yield from signature_of(media)
+    size = like.size if like else len(cast("bytes", media))
     headers = {
         "Content-Type": "application/octet-stream",
         "Content-Length": str(size),
@@ -38,7 +43,7 @@ def submit(
     }
     if name := filename or (media.name if isinstance(media, Path) else None):
         headers["X-Filename"] = quote(name, errors="replace")
-    body = content(media, sent, size=size)
+    body = content(media, sent, like=like)
     request = Request(method="POST", path="/v1/jobs", params=dict(options or {}), headers=headers, body=body)
     return cast("Job", json_of((yield from caller.send(request))))
 
@@ -88,43 +93,55 @@ def add_webhook(caller: Caller, url: str, events: Sequence[str] | None) -> Flow[
     return cast("dict[str, Any]", json_of((yield from caller.send(request))))
 
 
-def content(media: Path | bytes, sent: Sent, *, size: int | None = None, start: int = 0) -> Body:
+def signature_of(file: Path) -> Flow[Signature]:
+    """A file as it is now."""
+    found: Signature = yield Work(lambda: Signature.of(file.stat()))
+    return found
+
+
+def content(media: Path | bytes, sent: Sent, *, like: Signature | None = None, start: int = 0) -> Body:
     """The bytes of a file, or bytes, from an offset on.
 
     Parameters
     ----------
-    size
-        How many the gateway was told. A file that has another size when its last bytes are read raises `FileChanged`,
-        and the request ends without them: half a file that is just being written is never taken for a whole one.
+    like
+        The file of which the gateway was told. One that is another when it is opened, which is done anew each time
+        its bytes are sent again, or when its last bytes are read raises `FileChanged`, and the request ends without
+        them: half a file that is just being written, or two files joined, are never taken for a whole one.
     """
-
-    def chunks() -> Iterator[bytes]:
-        done = start
-        for chunk in _read(media, start):
-            done += len(chunk)
-            if size is not None and (done > size or (done == size and _size(media) != size)):
-                raise FileChanged
-            yield chunk
-            sent(done)
-        if size is not None and done < size:
-            raise FileChanged
-
-    return chunks
-
-
-def _size(media: Path | bytes) -> int:
-    return len(media) if isinstance(media, bytes) else media.stat().st_size
-
-
-def _read(media: Path | bytes, start: int) -> Iterator[bytes]:
     if isinstance(media, bytes):
-        for at in range(start, len(media), CHUNK):
-            yield media[at : at + CHUNK]
-        return
-    with media.open("rb") as stream:
-        stream.seek(start)
+        return lambda: _told(_pieces(media, start), sent, start)
+    return lambda: _told(_read(media, like, start), sent, start)
+
+
+def _told(chunks: Iterator[bytes], sent: Sent, done: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        yield chunk
+        done += len(chunk)
+        sent(done)
+
+
+def _pieces(media: bytes, start: int) -> Iterator[bytes]:
+    for at in range(start, len(media), CHUNK):
+        yield media[at : at + CHUNK]
+
+
+def _read(file: Path, like: Signature | None, done: int) -> Iterator[bytes]:
+    with file.open("rb") as stream:
+        _check(stream, like)
+        stream.seek(done)
         while chunk := stream.read(CHUNK):
+            done += len(chunk)
+            if like is not None and done >= like.size:
+                _check(stream, like)
             yield chunk
+    if like is not None and done != like.size:
+        raise FileChanged
+
+
+def _check(stream: BinaryIO, like: Signature | None) -> None:
+    if like is not None and Signature.of(os.fstat(stream.fileno())) != like:
+        raise FileChanged
 
 
 def _job(method: str, job_id: str, rest: str = "", params: Mapping[str, Any] | None = None) -> Request:

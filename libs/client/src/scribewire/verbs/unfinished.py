@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from filelock import FileLock, Timeout
 
 from scribewire.folders import private, state_folder, write_private
+from scribewire.signature import Signature
 
 OLDEST = 7 * 24 * 3600.0
 """Seconds after which an upload that was begun is forgotten here; the gateway forgets it sooner."""
@@ -19,10 +20,14 @@ OLDEST = 7 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class Remembered:
-    """An upload that was begun: its path at the gateway, how many bytes it will have, the job it became."""
+    """An upload that was begun: its path at the gateway, how many bytes of which file, the job it became.
+
+    ``signature`` is the `scribewire.signature.Signature` of the file as a text.
+    """
 
     path: str
     size: int
+    signature: str
     job: str = ""
 
 
@@ -91,9 +96,8 @@ def unfinished(
     """
     folder = private(folder or state_folder() / "uploads")
     _sweep(folder)
-    now = file.stat()
-    named = [gateway, str(file.resolve()), now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns]
-    name = sha256(json.dumps([*named, dict(options)], sort_keys=True).encode(errors="replace")).hexdigest()
+    named = [gateway, str(file.resolve()), str(Signature.of(file.stat())), dict(options)]
+    name = sha256(json.dumps(named, sort_keys=True).encode(errors="replace")).hexdigest()
     lock = FileLock(folder / f"{name}.lock", timeout=0, thread_local=False)
     try:
         lock.acquire()

@@ -13,7 +13,8 @@ from scribewire.caller import BUSY, Backoff, Caller
 from scribewire.errors import NotOffered, Problem, ScribewireError
 from scribewire.flow import Flow, Pause, Request, Work
 from scribewire.models import Job
-from scribewire.verbs.jobs import Sent, content, show
+from scribewire.signature import Signature
+from scribewire.verbs.jobs import Sent, content, show, signature_of
 from scribewire.verbs.unfinished import NOT_KEPT, Remembered, Unfinished
 
 TUS = {"Tus-Resumable": "1.0.0"}
@@ -23,6 +24,8 @@ AGAIN = BUSY | {408, 409, 423, 425, 460, 500, 502, 504}
 REFUSED = frozenset({400, 413, 415, 422})
 """Answers by which the gateway never wants this upload, however often it is taken up."""
 MOST_STARTS = 3
+FINISHING = 1.0
+"""Seconds after which an upload that was sent whole and is gone is looked for once more."""
 
 
 class Upload:
@@ -54,28 +57,43 @@ class Upload:
         self._hold = hold
         self._sent = sent
         self._unfinished = unfinished or NOT_KEPT
+        self._like = Signature(0, 0, 0, 0)
         self._size = 0
         self._path = ""
+        self._reached = 0
+        self._looked_again = False
 
     def job(self) -> Flow[Job]:
         """Upload and show the job it became; one that an earlier run uploaded whole and that goes on is shown."""
+        yield from self._look()
         if (job := (yield from self._before())) is not None:
             return job
         answer = yield from self._whole()
         job_id = answer.headers.get("Scribewire-Job", "")
         if not job_id:
             raise ScribewireError("the gateway took the whole upload and did not say which job it became")
-        yield Work(lambda: self._unfinished.keep(Remembered(self._path, self._size, job_id)))
+        yield Work(lambda: self._unfinished.keep(Remembered(self._path, self._size, str(self._like), job_id)))
         return (yield from show(self._caller, job_id))
 
     def held(self) -> Flow[str]:
         """Upload and give the id by which a batch can name it."""
+        yield from self._look()
         yield from self._whole()
         yield Work(self._unfinished.forget)
         return self._path.rstrip("/").rpartition("/")[2]
 
-    def _before(self) -> Flow[Job | None]:
+    def _look(self) -> Flow[None]:
+        """See which file it is: every byte must be of that one."""
+        self._like = yield from signature_of(self._file)
+        self._size = self._like.size
+
+    def _find(self) -> Flow[Remembered | None]:
         remembered: Remembered | None = yield Work(self._unfinished.find)
+        # The note was looked up for the file as it was a moment before.
+        return remembered if remembered is not None and remembered.signature == str(self._like) else None
+
+    def _before(self) -> Flow[Job | None]:
+        remembered = yield from self._find()
         if remembered is None or not remembered.job:
             return None
         try:
@@ -90,9 +108,8 @@ class Upload:
         return None
 
     def _whole(self) -> Flow[httpx.Response]:
-        self._size = yield Work(lambda: self._file.stat().st_size)
-        remembered: Remembered | None = yield Work(self._unfinished.find)
-        if remembered is not None and remembered.size == self._size:
+        remembered = yield from self._find()
+        if remembered is not None:
             self._path = remembered.path
         for _ in range(MOST_STARTS):
             if not self._path:
@@ -124,17 +141,20 @@ class Upload:
                 raise NotOffered("the gateway does not offer resumable uploads") from problem
             raise
         self._path = self._own(answer)
-        yield Work(lambda: self._unfinished.keep(Remembered(self._path, self._size)))
+        yield Work(lambda: self._unfinished.keep(Remembered(self._path, self._size, str(self._like))))
 
     def _send_rest(self) -> Flow[httpx.Response | None]:
         """Send until everything is there: the answer that completed it; None when the gateway does not know it."""
         backoff = Backoff(self._caller.patience)
         furthest = -1
+        self._reached, self._looked_again = 0, False
         while True:
             try:
                 answer = yield from self._caller.send(Request(method="HEAD", path=self._path, headers=TUS))
             except Problem as problem:
                 if problem.status in GONE:
+                    if (yield from self._finishing()):
+                        continue
                     return None
                 # 423: the gateway has not noticed yet that the connection was cut, and still holds on to it.
                 wait = backoff.next(problem.retry_after) if problem.status in AGAIN else None
@@ -148,7 +168,7 @@ class Upload:
             if offset > furthest:
                 furthest = offset
                 backoff.begin_anew()
-            self._sent(offset)
+            self._tell(offset)
             failed: ScribewireError
             asked: float | None = None
             try:
@@ -160,6 +180,8 @@ class Upload:
                 if answer.is_success and _offset(answer) >= self._size:
                     return answer
                 if answer.status_code in GONE:
+                    if (yield from self._finishing()):
+                        continue
                     return None
                 failed = refusal = Problem.of(answer)
                 asked = refusal.retry_after
@@ -172,6 +194,18 @@ class Upload:
                 raise failed
             yield Pause(wait)
 
+    def _finishing(self) -> Flow[bool]:
+        # All of it was sent: another gateway may just be making the job of it. That is worth one more look.
+        if self._reached < self._size or self._looked_again:
+            return False
+        self._looked_again = True
+        yield Pause(FINISHING)
+        return True
+
+    def _tell(self, sent: int) -> None:
+        self._reached = max(self._reached, sent)
+        self._sent(sent)
+
     def _renewed(self, answer: httpx.Response) -> Flow[bool]:
         return answer.status_code == 401 and (yield from self._caller.renew(answer))
 
@@ -182,7 +216,7 @@ class Upload:
             "Content-Length": str(self._size - offset),
             "Upload-Offset": str(offset),
         }
-        body = content(self._file, self._sent, size=self._size, start=offset)
+        body = content(self._file, self._tell, like=self._like, start=offset)
         return Request(method="PATCH", path=self._path, headers=headers, body=body)
 
     def _own(self, answer: httpx.Response) -> str:

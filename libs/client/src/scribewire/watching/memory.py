@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from scribewire.errors import ScribewireError
 from scribewire.folders import private, state_folder
-from scribewire.watching.scan import Signature
+from scribewire.signature import Signature
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS files (

@@ -6,9 +6,10 @@ SMB, are lost when too many come, and do not say that a writer has finished. Loo
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
+
+from scribewire.signature import Signature
 
 _SUFFIXES = """
 3gp aac aif aiff amr avi caf flac flv m4a m4b m4v mka mkv mov mp2 mp3 mp4 mpeg mpg mts oga ogg ogv opus ts wav webm wma
@@ -17,21 +18,6 @@ wmv
 
 MEDIA = tuple(f"*.{suffix}" for suffix in _SUFFIXES.split())
 """What is taken for media by its name; the gateway looks at what is inside."""
-
-
-@dataclass(frozen=True)
-class Signature:
-    """A file's content as the file system knows it: another content has another signature."""
-
-    device: int
-    inode: int
-    size: int
-    mtime_ns: int
-
-    @classmethod
-    def of(cls, found: os.stat_result) -> "Signature":
-        """The signature in what the file system says of a file."""
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def scan(

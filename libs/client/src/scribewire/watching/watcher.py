@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from scribewire.errors import FileChanged, LoggedOut, Problem, ScribewireError
+from scribewire.signature import Signature
 from scribewire.watching.memory import Memory
-from scribewire.watching.scan import Settling, Signature, scan
+from scribewire.watching.scan import Settling, scan
 from scribewire.watching.work import Collect, Say, Submit
 
 AT_ONCE = 4

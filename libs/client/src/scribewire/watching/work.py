@@ -1,6 +1,7 @@
 """What is done with one file of a watched folder: submit it once, and write what became of it."""
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -9,11 +10,11 @@ from scribewire.client import Client
 from scribewire.errors import FileChanged, JobFailed, Problem, ScribewireError
 from scribewire.folders import replace_file
 from scribewire.models import TERMINAL
+from scribewire.signature import Signature
 from scribewire.source import Source
 from scribewire.submitting import BIG, failure, fetch, send
-from scribewire.verbs.unfinished import unfinished
+from scribewire.verbs.unfinished import Unfinished, unfinished
 from scribewire.watching.memory import Memory, Open
-from scribewire.watching.scan import Signature
 
 Kind = Literal["submitted", "same", "completed", "failed", "refused", "waiting"]
 Say = Callable[[Kind, Path, str], None]
@@ -52,24 +53,25 @@ class Submit:
             self._say("same", path, job)
             return True
         try:
-            job = self._send(path, signature, key)
+            with self._resumable(path, signature) as upload:
+                job = send(self._client, Source(path), self._options, memory=upload, idempotency_key=key)["id"]
+                self._memory.keep(path, signature, key, "submitted", job)
+                if upload is not None:
+                    # Not before the job is kept: whoever is killed in between would upload all of it again.
+                    upload.forget()
         except Problem as problem:
             if problem.status not in REFUSED:
                 raise
             self._memory.keep(path, signature, "", "refused", None)
             self._say("refused", path, str(problem))
             return False
-        self._memory.keep(path, signature, key, "submitted", job)
         self._say("submitted", path, job)
         return True
 
-    def _send(self, path: Path, signature: Signature, key: str) -> str:
+    def _resumable(self, path: Path, signature: Signature) -> AbstractContextManager[Unfinished | None]:
         if signature.size < BIG:
-            return send(self._client, Source(path), self._options, idempotency_key=key)["id"]
-        with unfinished(self._client.gateway.url, path, self._options) as memory:
-            job = send(self._client, Source(path), self._options, memory=memory, idempotency_key=key)
-            memory.forget()
-            return job["id"]
+            return nullcontext()
+        return unfinished(self._client.gateway.url, path, self._options)
 
     def _key(self, path: Path) -> str:
         digest = sha256()

@@ -447,6 +447,14 @@ counted_jobs = Table(
         server_default=true(),
         comment="The job's row was not seen yet: its upload may be under way.",
     ),
+    Column(
+        "holders",
+        Integer,
+        nullable=False,
+        server_default="1",
+        comment="Requests that were let in for the job and have not failed.",
+    ),
+    Index("counted_jobs_owner", "owner"),
     Index("counted_jobs_pending", "owner", postgresql_where=text("pending")),
     Index("counted_jobs_at", "at"),
 )

@@ -35,9 +35,15 @@ class Person:
     last_name: str | None
     company: str | None
     confirmed_at: datetime | None
+    password_changed_at: datetime | None
     created_at: datetime
     updated_at: datetime
     last_login: datetime | None
     has_password: bool
     consents: dict[str, bool]
     """The newest word on each kind of consent."""
+
+    @property
+    def standing(self) -> str:
+        """Another text after each change of the password or of the address; what was asked for before is void."""
+        return f"{self.password_changed_at} {self.confirmed_at} {self.account.email}"

@@ -12,6 +12,7 @@ from common.crypt import Crypt, Undecipherable
 from gateway.database import Database
 from gateway.identity import rules
 from gateway.identity.account import AccountRow, Person
+from gateway.identity.reset_store import DROP_UNUSED
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,8 @@ SELECT a.*, EXISTS (SELECT FROM accounts WHERE password_hash LIKE '$2%') AS bcry
 BY_EMAIL = f"SELECT {_ROW} FROM accounts AS a WHERE a.email_key = $1"  # noqa: S608
 
 _PERSON = f"""
-SELECT {_ROW}, a.first_name, a.last_name, a.company, a.confirmed_at, a.created_at, a.updated_at, a.last_login,
+SELECT {_ROW}, a.first_name, a.last_name, a.company, a.confirmed_at, a.password_changed_at, a.created_at,
+       a.updated_at, a.last_login,
        a.password_hash IS NOT NULL AS has_password,
        (SELECT jsonb_object_agg(kind, given)
           FROM (SELECT DISTINCT ON (kind) kind, given FROM consents WHERE account_id = a.id
@@ -74,8 +76,6 @@ UPDATE accounts SET password_hash = $2, password_changed_at = now(), updated_at 
 
 BETTER_HASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password_hash = $2"
 
-CONFIRM = "UPDATE accounts SET confirmed_at = coalesce(confirmed_at, now()) WHERE id = $1"
-
 LOGGED_IN = "UPDATE accounts SET last_login = now() WHERE id = $1"
 
 _CHANGEABLE = frozenset(
@@ -83,6 +83,9 @@ _CHANGEABLE = frozenset(
     | {"is_active", "confirmed_at"}
 )
 _ENCRYPTED = frozenset({"first_name", "last_name", "company"})
+
+
+_PLAIN = ("confirmed_at", "password_changed_at", "created_at", "updated_at", "last_login", "has_password")
 
 
 class Taken(Exception):  # noqa: N818 - named for the state
@@ -200,7 +203,10 @@ class AccountStore:
         # The names are those of _CHANGEABLE.
         statement = f"UPDATE accounts SET {named}updated_at = now() WHERE id = $1 RETURNING id"  # noqa: S608
         try:
-            async with self._database.connection() as connection:
+            async with self._database.connection() as connection, connection.transaction():
+                if "email" in columns:
+                    # They lie in the mailbox of the address before.
+                    await connection.execute(DROP_UNUSED, account)
                 return await connection.fetchval(statement, account, *values.values()) is not None
         except asyncpg.UniqueViolationError as error:
             raise _taken(error) from None
@@ -217,19 +223,15 @@ class AccountStore:
             return found
 
     async def set_password(self, account: UUID, password_hash: str) -> None:
-        """Replace the password."""
-        async with self._database.connection() as connection:
+        """Replace the password; what was mailed for setting another is good no more."""
+        async with self._database.connection() as connection, connection.transaction():
+            await connection.execute(DROP_UNUSED, account)
             await connection.execute(SET_PASSWORD, account, password_hash)
 
     async def better_hash(self, account: UUID, old: str, new: str) -> None:
         """Keep the same password in a better form, unless it was changed meanwhile."""
         async with self._database.connection() as connection:
             await connection.execute(BETTER_HASH, account, old, new)
-
-    async def confirm(self, account: UUID) -> None:
-        """Note that the e-mail address was shown to be theirs."""
-        async with self._database.connection() as connection:
-            await connection.execute(CONFIRM, account)
 
     async def logged_in(self, account: UUID) -> None:
         """Note the time of a login."""
@@ -255,7 +257,7 @@ class AccountStore:
             first_name=self._plain(row["first_name"]),
             last_name=self._plain(row["last_name"]),
             company=self._plain(row["company"]),
-            **{name: row[name] for name in ("confirmed_at", "created_at", "updated_at", "last_login", "has_password")},
+            **{name: row[name] for name in _PLAIN},
             consents=dict.fromkeys(CONSENTS, False) | (row["consents"] or {}),
         )
 

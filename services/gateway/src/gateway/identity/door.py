@@ -164,8 +164,18 @@ class IdentityDoor:
             return Admitted(_principal(await self._accounts.active(account), "oidc"), foreign.ends)
         claims = await self._tokens.verify(found)
         if claims.session is None:
+            await self._lives(claims.owner)
             return Admitted(Principal(claims.owner, "stream", _STREAM), claims.ends)
         return Admitted(await self._of_session(claims, claims.session), claims.ends)
+
+    async def _lives(self, owner: str) -> None:
+        """Refuse what is left of an account that is gone or switched off; the operator is no account."""
+        try:
+            account = UUID(owner)
+        except ValueError:
+            return
+        if await self._accounts.active(account) is None:
+            raise Refused("account_inactive")
 
     async def _of_session(self, claims: AccessClaims, session: UUID) -> Principal:
         try:

@@ -35,14 +35,10 @@ ADD_KEY = """
 INSERT INTO api_keys (id, owner, name, prefix, digest, scopes, created_at, expires_at)
 SELECT $1, $2, $3, $4, $5, $6, $7, least($8::timestamptz, (SELECT expires_at FROM api_keys WHERE id = $9))
  WHERE $10 > (SELECT count(*) FROM api_keys
-               WHERE owner = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now()))
+               WHERE owner = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+                 AND id IS DISTINCT FROM $11)
 RETURNING id, prefix, name, scopes, created_at, expires_at, last_used_at, uses, rotated_to"""
-"""A key that was made with a key that ends does not outlive it."""
-
-ADD_ROTATED = """
-INSERT INTO api_keys (id, owner, name, prefix, digest, scopes, created_at, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-RETURNING id, prefix, name, scopes, created_at, expires_at, last_used_at, uses, rotated_to"""
+"""A key that was made with a key that ends does not outlive it. One that is replaced does not count any more."""
 
 ROTATED_TO = """
 UPDATE api_keys SET rotated_to = $3, expires_at = least(expires_at, $4) WHERE owner = $1 AND id = $2
@@ -59,6 +55,10 @@ WITH used AS (SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) 
 UPDATE api_keys k SET uses = k.uses + u.uses, last_used_at = greatest(k.last_used_at, u.at)
   FROM used u JOIN locked USING (id) WHERE k.id = u.id"""
 """Rows are locked in one order, so that two gateways that count the same keys do not wait for each other."""
+
+
+class Full(Exception):  # noqa: N818 - named for the state
+    """The owner has as many keys as there may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class KeyStore:
             The key it is made with, if it is one; it is not outlived.
         """
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(ADD_KEY, *_values(owner, key, digest), made_with, MOST_KEYS)
+            row = await connection.fetchrow(ADD_KEY, *_values(owner, key, digest), made_with, MOST_KEYS, None)
             return None if row is None else _shown(row)
 
     async def valid(self, owner: str, key: UUID) -> ApiKey | None:
@@ -111,21 +111,34 @@ class KeyStore:
             return None if row is None else _shown(row)
 
     async def rotate(
-        self, owner: str, old: UUID, key: ApiKey, digest: bytes, *, until: datetime
+        self, owner: str, old: UUID, key: ApiKey, digest: bytes, *, until: datetime, made_with: UUID | None
     ) -> tuple[ApiKey, datetime] | None:
         """Put a key beside a valid one, which ends then; None when there is no such one, or it was rotated before.
+
+        Parameters
+        ----------
+        made_with
+            The key it is made with, if it is one, and be it the old one; it is not outlived.
 
         Returns
         -------
         tuple
             The new key, and when the old one ends.
+
+        Raises
+        ------
+        Full
+            The owner has `MOST_KEYS` beside the old one.
         """
         async with self._database.connection() as connection, connection.transaction():
             row = await connection.fetchrow(KEY_TO_ROTATE, owner, old)
             if row is None or row["rotated_to"] is not None:
                 return None
+            # Before the old one is made to end, as it may be the one that is not outlived.
+            added = await connection.fetchrow(ADD_KEY, *_values(owner, key, digest), made_with, MOST_KEYS, old)
+            if added is None:
+                raise Full
             ends: datetime = await connection.fetchval(ROTATED_TO, owner, old, key.id, until)
-            added = await connection.fetchrow(ADD_ROTATED, *_values(owner, key, digest))
             return _shown(added), ends
 
     async def revoke(self, owner: str, key: UUID) -> bool:

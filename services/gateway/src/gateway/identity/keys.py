@@ -88,8 +88,7 @@ class Keys:
             created_at=datetime.now(UTC),
             expires_at=expires_at,
         )
-        made_with = principal.credential if principal.via == "key" else None
-        added = await self._store.add(principal.owner, key, self._digest(new.text), made_with=made_with)
+        added = await self._store.add(principal.owner, key, self._digest(new.text), made_with=_made_with(principal))
         return None if added is None else (added, new.text)
 
     async def of_owner(self, owner: str) -> list[ApiKey]:
@@ -100,13 +99,20 @@ class Keys:
         """A valid key of an owner."""
         return await self._store.valid(owner, key)
 
-    async def rotate(self, owner: str, old: ApiKey, grace: timedelta) -> tuple[ApiKey, str, datetime] | None:
+    async def rotate(self, principal: Principal, old: ApiKey, grace: timedelta) -> tuple[ApiKey, str, datetime] | None:
         """Make a key in place of a valid one, with as long a life; the old one stays valid for the grace.
+
+        Made with a key, be it the old one itself, it ends with that key at the latest.
 
         Returns
         -------
         tuple or None
             The new key, its text, and when the old one ends; None when the old one was rotated before.
+
+        Raises
+        ------
+        gateway.identity.key_store.Full
+            There are as many keys as there may be beside the old one.
         """
         new, now = key_format.make(), datetime.now(UTC)
         life = old.expires_at - old.created_at if old.expires_at else None
@@ -118,7 +124,9 @@ class Keys:
             created_at=now,
             expires_at=now + life if life else None,
         )
-        done = await self._store.rotate(owner, old.id, key, self._digest(new.text), until=now + grace)
+        done = await self._store.rotate(
+            *(principal.owner, old.id, key, self._digest(new.text)), until=now + grace, made_with=_made_with(principal)
+        )
         if done is None:
             return None
         self._changed(old.id)
@@ -144,3 +152,7 @@ class Keys:
             return False
         await self._store.replace_digest(row.id, plain, self._digest(text))
         return True
+
+
+def _made_with(principal: Principal) -> UUID | None:
+    return principal.credential if principal.via == "key" else None

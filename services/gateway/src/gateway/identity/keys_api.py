@@ -21,7 +21,7 @@ from gateway.identity.key_models import (
     RotateQuery,
     StreamToken,
 )
-from gateway.identity.key_store import MOST_KEYS
+from gateway.identity.key_store import MOST_KEYS, Full
 from gateway.identity.keys import Keys
 from gateway.identity.ports import Audit
 from gateway.identity.tokens import Tokens
@@ -48,7 +48,7 @@ class KeysApi:
         scopes, ends = _scopes(asked, principal), _end(asked)
         made = await self._keys.create(principal, name=asked.name.strip(), scopes=scopes, expires_at=ends)
         if made is None:
-            raise Problem(TOO_MANY_KEYS, f"There may be {MOST_KEYS} valid keys; revoke one first.", limit=MOST_KEYS)
+            raise _too_many()
         key, text = made
         await self._note(request, "key.created", key=str(key.id), prefix=key.prefix, scopes=key.scopes)
         return json_answer(ApiKeyCreated(**key.model_dump(), key=text), status=201)
@@ -66,7 +66,10 @@ class KeysApi:
             raise _no_key()
         if missing := sorted(set(old.scopes) - principal.scopes):
             raise _too_much("This key may do more than you: ", missing)
-        done = await self._keys.rotate(principal.owner, old, grace)
+        try:
+            done = await self._keys.rotate(principal, old, grace)
+        except Full:
+            raise _too_many() from None
         if done is None:
             raise Problem(KEY_ROTATED, "This key was rotated before; rotate the one that took its place.")
         key, text, ends = done
@@ -129,6 +132,10 @@ def _end(asked: NewApiKey) -> datetime | None:
 
 def _no_key() -> Problem:
     return Problem(NOT_FOUND, "There is no valid key with this id.")
+
+
+def _too_many() -> Problem:
+    return Problem(TOO_MANY_KEYS, f"There may be {MOST_KEYS} valid keys; revoke one first.", limit=MOST_KEYS)
 
 
 def _too_much(detail: str, scopes: Sequence[str]) -> Problem:

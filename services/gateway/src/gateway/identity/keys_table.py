@@ -45,7 +45,10 @@ def _keys(prefix: str, path: str) -> tuple[Route, ...]:
             path=f"{path}/{{id}}/rotate",
             scope="keys",
             summary="Put a new key in the place of one",
-            description="The new one may do the same and lives as long; the old one stays valid for the grace.",
+            description=(
+                "The new one may do the same and lives as long, though rotated with a key it ends with that key at the "
+                "latest; the old one stays valid for the grace."
+            ),
             query=RotateQuery,
             answers={201: _ROTATED},
             problems=(404, 409, 422, 503),

@@ -66,6 +66,18 @@ def new_address(base: str, token: str, hours: int) -> Letter:
     )
 
 
+def address_asked(base: str, masked: str, hours: int) -> Letter:
+    """That somebody wants the account to have another address."""
+    return Letter(
+        "address_asked",
+        "Your e-mail address is to be changed",
+        f"Somebody, probably you, asked for your account to have the address {masked}. It does as soon as the mail "
+        f"sent there is answered, within {hours} hours.\n\n"
+        f"If it was not you, set a new password at once at {base}/auth/forgot-password: then it cannot be answered "
+        "any more.\n",
+    )
+
+
 def address_changed(masked: str) -> Letter:
     """That the account has another address now."""
     return Letter(

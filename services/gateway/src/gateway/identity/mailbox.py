@@ -11,6 +11,9 @@ ADD = """
 INSERT INTO mails (id, account_id, kind, recipient, body, created_at, due_at)
 VALUES ($1, $2, $3, $4, $5, now(), now())"""
 
+FORGET_OLD = """
+DELETE FROM mails WHERE sent_at < now() - interval '30 days' OR failed_at < now() - interval '30 days'"""
+
 
 class Mailbox:
     """Takes mails.
@@ -34,3 +37,8 @@ class Mailbox:
         body = self._crypt.encrypt(json.dumps({"subject": letter.subject, "text": letter.text}))
         async with self._database.connection() as connection:
             await connection.execute(ADD, uuid4(), account, letter.kind, recipient, body)
+
+    async def tidy(self) -> None:
+        """Forget whom mails went to that were sent or given up long ago."""
+        async with self._database.connection() as connection:
+            await connection.execute(FORGET_OLD)

@@ -17,12 +17,15 @@ from gateway.identity.passwords import Passwords
 from gateway.identity.ports import Audit
 from gateway.identity.register import address_limit, change_address
 from gateway.identity.session_store import SessionStore
-from gateway.identity.throttle import Throttle, login_limits
+from gateway.identity.throttle import Throttle, login_limits, mail_limit
 from gateway.principal import principal_of
-from gateway.problems import INVALID, NOT_FOUND, TAKEN, Problem
+from gateway.problems import FORBIDDEN, INVALID, NOT_FOUND, TAKEN, Problem
 from gateway.routing import body_of
 
 _TEXTS = ("username", "first_name", "last_name", "company")
+
+_IN_PERSON = frozenset({"session", "oidc"})
+"""Ways in that show a person. Whoever has the address sets a new password, so a key must not reach it."""
 
 
 class ProfileApi:
@@ -68,6 +71,12 @@ class ProfileApi:
         account = person.account
         new_email = body.email if body.email not in (None, account.email) else None
         if new_email is not None:
+            if principal_of(request).via not in _IN_PERSON:
+                raise Problem(
+                    FORBIDDEN,
+                    "An API key does not change the e-mail address; log in for that.",
+                    errors=[("email", "is changed only by who is logged in")],
+                )
             await self._prove(request, person, body.current_password)
         texts: dict[str, Any] = {name: getattr(body, name) for name in _TEXTS if name in body.model_fields_set}
         if "username" in texts and texts["username"] is None and account.email is None:
@@ -126,17 +135,24 @@ class ProfileApi:
 
     async def _move(self, request: web.Request, person: Person, email: str) -> None:
         account = person.account
-        await self._throttle.take([address_limit(self._callers, request)])
+        limits = [address_limit(self._callers, request)]
+        if self._confirm:
+            limits.append(mail_limit(email))
+        await self._throttle.take(limits)
         if not self._confirm:
             await change_address(
                 request, self._accounts, self._mailbox, self._audit, account=account, email=email, confirmed=False
             )
             return
-        token = self._confirmations.token("address", account=account.owner, old=account.email, new=email)
+        token = self._confirmations.token("address", account=account.owner, standing=person.standing, new=email)
         letter = letters.new_address(self._base, token, self._confirmations.hours)
         if await self._accounts.by_email(email) is not None:
             letter = letters.already_there(self._base)
         await self._mailbox.put(letter, email, account=account.id)
+        if account.email is not None:
+            # In time to stop it, where it is not its owner who asks.
+            asked = letters.address_asked(self._base, letters.masked(email), self._confirmations.hours)
+            await self._mailbox.put(asked, account.email, account=account.id)
 
 
 def _wrong(field: str, message: str) -> Problem:

@@ -1,7 +1,6 @@
 """New accounts, and addresses that are confirmed by answering a mail."""
 
-from datetime import timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from aiohttp import web
@@ -114,11 +113,12 @@ class RegisterApi:
         await self._audit(request, "account.registered", actor=account.owner)
         return account
 
-    async def _new_address(self, request: web.Request, *, account: str, old: str | None, new: str) -> None:
+    async def _new_address(self, request: web.Request, *, account: str, standing: str, new: str) -> None:
         owner = UUID(account)
         person = await self._accounts.person(owner)
-        # The address may have been changed since, or the token used: it is for one step only.
-        if person is None or not person.account.is_active or person.account.email != old:
+        # The address may have been changed since, or the token used: it is for one step only. And who set another
+        # password has shut out whoever asked for this with the one before.
+        if person is None or not person.account.is_active or person.standing != standing:
             raise bad_token("ask for another one")
         await change_address(
             request, self._accounts, self._mailbox, self._audit, account=person.account, email=new, confirmed=True
@@ -141,15 +141,10 @@ async def change_address(
     confirmed: bool,
 ) -> None:
     """Give an account another address and tell the old one; a 409 problem when somebody has it."""
-    change: dict[str, Any] = {"email": email}
-    if not confirmed:
-        change["confirmed_at"] = None
     try:
-        await accounts.change(account.id, **change)
+        await accounts.change(account.id, email=email, confirmed_at=datetime.now(UTC) if confirmed else None)
     except Taken as taken:
         raise _taken(taken) from None
-    if confirmed:
-        await accounts.confirm(account.id)
     if account.email is not None:
         await mailbox.put(letters.address_changed(letters.masked(email)), account.email, account=account.id)
     await audit(request, "account.address_changed", actor=account.owner)

@@ -1,6 +1,7 @@
 """Tokens that let somebody set a new password: good once, for a while, and only the newest."""
 
 import secrets
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from hashlib import sha256
 from uuid import UUID, uuid4
@@ -10,7 +11,7 @@ from gateway.identity.session_store import REVOKE_ALL
 
 _PREFIX = "swp_"
 
-DROP_OLDER = "DELETE FROM resets WHERE account_id = $1 AND used_at IS NULL"
+DROP_UNUSED = "DELETE FROM resets WHERE account_id = $1 AND used_at IS NULL"
 
 ADD = """
 INSERT INTO resets (id, account_id, token_hash, created_at, expires_at, ip)
@@ -35,17 +36,28 @@ FORGET_OLD = "DELETE FROM resets WHERE expires_at < now() - interval '1 day'"
 
 
 class ResetStore:
-    """Reset tokens in PostgreSQL, of which it knows only SHA-256 hashes."""
+    """Reset tokens in PostgreSQL, of which it knows only SHA-256 hashes.
 
-    def __init__(self, database: Database, *, lasts: timedelta = timedelta(hours=1)) -> None:
+    Parameters
+    ----------
+    ended
+        Told the sessions that were ended by a reset, so that nobody goes on believing in them.
+    lasts
+        How long a token is good.
+    """
+
+    def __init__(
+        self, database: Database, *, ended: Callable[[Iterable[UUID]], None], lasts: timedelta = timedelta(hours=1)
+    ) -> None:
         self._database = database
+        self._ended = ended
         self._lasts = lasts
 
     async def add(self, account: UUID, address: str) -> str:
         """A new token; those before it are good no more."""
         token = _PREFIX + secrets.token_urlsafe(32)
         async with self._database.connection() as connection, connection.transaction():
-            await connection.execute(DROP_OLDER, account)
+            await connection.execute(DROP_UNUSED, account)
             await connection.execute(ADD, uuid4(), account, _hash(token), self._lasts, address)
         return token
 
@@ -56,11 +68,16 @@ class ResetStore:
 
     async def use(self, token: str, password_hash: str, address: str) -> UUID | None:
         """Set the password and end every session of the token's account; None when the token is good no more."""
+        ended: list[UUID] = []
         async with self._database.connection() as connection, connection.transaction():
             account: UUID | None = await connection.fetchval(USE, _hash(token), address)
             if account is not None:
                 await connection.execute(SET_PASSWORD, account, password_hash)
-                await connection.execute(REVOKE_ALL, account, "the password was reset", None)
+                await connection.execute(DROP_UNUSED, account)
+                ended = [
+                    row["id"] for row in await connection.fetch(REVOKE_ALL, account, "the password was reset", None)
+                ]
+        self._ended(ended)
         return account
 
     async def tidy(self) -> None:

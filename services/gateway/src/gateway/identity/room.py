@@ -1,7 +1,6 @@
 """The room of accounts, furnished: its stores for the neighbours, its handlers for the addresses."""
 
 import asyncio
-import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -56,7 +55,9 @@ class Identity:
             grace=timedelta(seconds=settings.refresh_grace_seconds),
         )
         self.throttle = Throttle(database)
-        self._resets = ResetStore(database, lasts=timedelta(minutes=settings.reset_minutes))
+        self._resets = ResetStore(
+            database, ended=self.sessions.tell_ended, lasts=timedelta(minutes=settings.reset_minutes)
+        )
         self._mailbox = Mailbox(database, crypt, on=settings.smtp_server is not None)
         self._confirmations = Confirmations(crypt)
         self._passwords = Passwords(
@@ -154,10 +155,13 @@ class Identity:
     async def keep_tidy(self, every: timedelta = timedelta(hours=1)) -> None:
         """Forget what has long ended, for ever."""
         while True:
-            with contextlib.suppress(StoreUnavailable):
-                await self.sessions.tidy()
-                await self._resets.tidy()
-                await self.throttle.tidy()
+            for kept in (self.sessions, self._resets, self.throttle, self._mailbox):
+                try:
+                    await kept.tidy()
+                except StoreUnavailable:
+                    log.warning("tidying_put_off")
+                except Exception:
+                    log.exception("tidying_failed")
             await asyncio.sleep(every.total_seconds())
 
     async def close(self) -> None:

@@ -1,7 +1,7 @@
 """Sessions: one for each login, alive for a time after its last activity, in PostgreSQL and so beyond any restart."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -141,9 +141,13 @@ class SessionStore:
         """End every session of an account, save one; how many that were."""
         async with self._database.connection() as connection:
             ended = [row["id"] for row in await connection.fetch(REVOKE_ALL, account, reason, save)]
-        for session in ended:
-            self._tell(session)
+        self.tell_ended(ended)
         return len(ended)
+
+    def tell_ended(self, sessions: Iterable[UUID]) -> None:
+        """Pass on that these were ended, here or in somebody else's transaction that is committed."""
+        for session in sessions:
+            self._tell(session)
 
     async def tidy(self) -> None:
         """Forget sessions that ended long ago."""

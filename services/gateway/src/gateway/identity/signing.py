@@ -131,6 +131,9 @@ class SigningKeys:
                 pause = RELOAD_EVERY
             except StoreUnavailable:
                 pause = RETRY
+            except Exception:
+                log.exception("signing_keys_not_loaded")
+                pause = RETRY
             await asyncio.sleep(pause)
 
     async def _load(self) -> None:

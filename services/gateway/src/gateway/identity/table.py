@@ -147,8 +147,8 @@ _CHANGE = Route(
     scope="account",
     summary="Change one's account",
     description=(
-        "What is not named stays. Another e-mail address needs `current_password`; where mails can be sent it counts "
-        "once the mail to it is answered."
+        "What is not named stays. Another e-mail address needs `current_password`, is refused to API keys, and where "
+        "mails can be sent counts once the mail to it is answered; the address before is told."
     ),
     body=ProfileChange,
     answers={200: Answer("The account as it is now.", Profile)},

@@ -16,19 +16,24 @@ from gateway.database import Database
 from gateway.identity import rules
 from gateway.problems import TOO_MANY, Problem
 
+# Whole steps of decay since `at`, which advances by whole steps too: what is left of one counts for the next.
+_DECAYED = "floor(greatest(extract(epoch FROM clock_timestamp() - t.at)::float8, 0) / $6::float8)"
+_LEFT = f"greatest(t.attempts - least({_DECAYED}, t.attempts)::integer, 0)"
+
 # The clock is PostgreSQL's. A wait that ends later than any wait can is of a clock that was set back: it is over.
-TAKE = """
+TAKE = f"""
 INSERT INTO throttles AS t (key, attempts, at, until)
 VALUES ($1, 1, clock_timestamp(),
         CASE WHEN $2::integer <= 1 THEN clock_timestamp() + least($4::float8, $3::float8) * interval '1 second' END)
 ON CONFLICT (key) DO UPDATE
-   SET attempts = CASE WHEN t.at < clock_timestamp() - $5::interval THEN 1 ELSE t.attempts + 1 END,
-       at = clock_timestamp(),
-       until = CASE WHEN t.at >= clock_timestamp() - $5::interval AND t.attempts + 1 >= $2
-                    THEN clock_timestamp() + least($4, $3 * 2 ^ least(t.attempts + 1 - $2, 30)) * interval '1 second'
+   SET attempts = CASE WHEN t.at < clock_timestamp() - $5::interval THEN 1 ELSE {_LEFT} + 1 END,
+       at = CASE WHEN $6::float8 = 'Infinity' OR t.at < clock_timestamp() - $5 THEN clock_timestamp()
+                 ELSE least(clock_timestamp(), t.at + {_DECAYED} * $6 * interval '1 second') END,
+       until = CASE WHEN t.at >= clock_timestamp() - $5::interval AND {_LEFT} + 1 >= $2
+                    THEN clock_timestamp() + least($4, $3 * 2 ^ least({_LEFT} + 1 - $2, 30)) * interval '1 second'
                END
  WHERE t.until IS NULL OR t.until <= clock_timestamp() OR t.until > clock_timestamp() + $4 * interval '1 second'
-RETURNING attempts"""
+RETURNING attempts"""  # noqa: S608 - constants
 
 WAIT = "SELECT extract(epoch FROM until - clock_timestamp())::float8 FROM throttles WHERE key = $1"
 
@@ -58,6 +63,8 @@ class Limit:
         Seconds of the longest wait.
     forgotten
         Time without an attempt after which it begins anew.
+    decay
+        Seconds after which one attempt counts no more; none does before the others, unless said.
     """
 
     key: str
@@ -65,14 +72,16 @@ class Limit:
     first: float = 1.0
     longest: float = 900.0
     forgotten: timedelta = timedelta(hours=1)
+    decay: float = math.inf
 
 
 def login_limits(who: str, address: str, *, at_home: bool) -> list[Limit]:
     """The limits of one attempt to log in.
 
-    One caller guessing at one account waits longest, one caller guessing at many soon as well. Many callers guessing
-    at one account make strangers to it wait, though never over a minute; a caller from where its person logged in
-    within the last 30 days does not wait for them. So nobody keeps another out for long.
+    One caller guessing at one account waits longest, one caller guessing at many soon as well; of those one attempt a
+    minute is forgotten, as a whole office may be one caller, and mistypes all day. Many callers guessing at one account
+    make strangers to it wait, though never over a minute; a caller from where its person logged in within the last 30
+    days does not wait for them. So nobody keeps another out for long.
 
     Parameters
     ----------
@@ -88,7 +97,7 @@ def login_limits(who: str, address: str, *, at_home: bool) -> list[Limit]:
     place = neighbourhood(address)
     limits = [
         Limit(f"login {name} {place}", free=5),
-        Limit(f"{_FROM}{place}", free=30),
+        Limit(f"{_FROM}{place}", free=30, decay=60.0),
     ]
     if not at_home:
         limits.append(Limit(f"login {name}", free=20, longest=60.0))
@@ -97,7 +106,9 @@ def login_limits(who: str, address: str, *, at_home: bool) -> list[Limit]:
 
 def mail_limit(email: str) -> Limit:
     """The limit of mails to one address: three at once, then ever fewer, so that no stranger fills a mailbox."""
-    return Limit(f"mail {rules.key(email)}", 3, first=300.0, longest=3600.0, forgotten=timedelta(hours=6))
+    # Whom mails go to is told nobody who reads the table: a row may be of somebody who has no account.
+    name = sha256(rules.key(email).encode()).hexdigest()
+    return Limit(f"mail {name}", 3, first=300.0, longest=3600.0, forgotten=timedelta(hours=6))
 
 
 class Throttle:
@@ -171,6 +182,6 @@ async def _take(connection: Any, limits: Iterable[Limit]) -> float | None:
 
 
 async def _count(connection: Any, limit: Limit) -> None:
-    arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten)
+    arguments = (limit.key, limit.free, limit.first, limit.longest, limit.forgotten, limit.decay)
     if await connection.fetchval(TAKE, *arguments) is None:
         raise _Wait(await connection.fetchval(WAIT, limit.key) or 0.0)

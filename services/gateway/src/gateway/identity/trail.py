@@ -69,4 +69,7 @@ class Trail:
         """Write now and again, for ever."""
         while True:
             await asyncio.sleep(FLUSH_EVERY)
-            await self.flush()
+            try:
+                await self.flush()
+            except Exception:
+                log.exception("audit_not_written", lines=len(self._lines))

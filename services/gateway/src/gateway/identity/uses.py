@@ -37,20 +37,25 @@ class Uses:
         self._used[key] = self._used.get(key, 0) + 1
 
     async def flush(self) -> None:
-        """Store what was counted; keeps it for the next time while PostgreSQL is away."""
+        """Store what was counted; what cannot be stored, as while PostgreSQL is away, is kept for the next time."""
         used, self._used = self._used, {}
         if not used:
             return
         now = datetime.now(UTC)
         try:
             await self._store.count({key: (count, now) for key, count in used.items()})
-        except StoreUnavailable:
+        except Exception as error:
             for key, count in used.items():
                 self._used[key] = self._used.get(key, 0) + count
+            if not isinstance(error, StoreUnavailable):
+                raise
             log.warning("key_uses_not_stored", keys=len(used))
 
     async def keep(self) -> None:
         """Flush now and again, for ever."""
         while True:
             await asyncio.sleep(FLUSH_EVERY)
-            await self.flush()
+            try:
+                await self.flush()
+            except Exception:
+                log.exception("key_uses_not_stored")

@@ -20,6 +20,8 @@ from gateway.uploads.problems import CONTENT_TYPE_NOT_SUPPORTED, OFFSET_MISMATCH
 from gateway.uploads.receiving import Receiving
 from gateway.uploads.store import UploadStore
 from gateway.uploads.uploads import State, Uploads
+from gateway.walls.gate import Gate
+from gateway.walls.price import FREE
 
 
 class Tus:
@@ -39,6 +41,7 @@ class Tus:
         receiving: Receiving,
         finish: Finish,
         acceptance: Acceptance,
+        gate: Gate,
         limit: int,
     ) -> None:
         self._store = store
@@ -46,6 +49,7 @@ class Tus:
         self._receiving = receiving
         self._finish = finish
         self._acceptance = acceptance
+        self._gate = gate
         self._limit = limit
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
@@ -105,6 +109,9 @@ class Tus:
             kind=kind,
             concat=request.headers.get("Upload-Concat"),
         )
+        if not upload.hold:  # for a batch, which waits until there is room
+            price = self._gate.price(upload.options, upload.plan) if upload.plan is not None else FREE
+            await self._gate.check(owner, price)
         with_bytes = request.content_type == headers.CONTENT_TYPE
         checksum = headers.checksum(request) if with_bytes else None
         await self._store.create(upload)

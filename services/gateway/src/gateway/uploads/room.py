@@ -14,6 +14,7 @@ from gateway.uploads.receiving import Receiving
 from gateway.uploads.store import UploadStore
 from gateway.uploads.table import OPTIONS, ROUTES
 from gateway.uploads.uploads import Uploads
+from gateway.walls.gate import Gate
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class UploadsRoom:
     uploads: Uploads
 
 
-def uploads_room(blobs: Blobs, acceptance: Acceptance, settings: GatewaySettings) -> UploadsRoom:
+def uploads_room(blobs: Blobs, acceptance: Acceptance, gate: Gate, settings: GatewaySettings) -> UploadsRoom:
     """Join the parts."""
     store, hashes = UploadStore(blobs), Hashes()
     finish = Finish(blobs, store, hashes, acceptance)
@@ -35,6 +36,7 @@ def uploads_room(blobs: Blobs, acceptance: Acceptance, settings: GatewaySettings
         receiving=Receiving(blobs, hashes, stall=settings.upload_stall_seconds),
         finish=finish,
         acceptance=acceptance,
+        gate=gate,
         limit=settings.max_file_size,
     )
     handlers: dict[str, Handler] = {

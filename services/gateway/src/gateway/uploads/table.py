@@ -37,7 +37,8 @@ ROUTES: tuple[Route, ...] = (
             "`Upload-Metadata` may have `filename`, `filetype`, `options` (a JSON object as for `POST /v1/jobs`), and "
             "`hold` without a value for an upload that a batch will use. The upload becomes a job with its last byte. "
             "With `Upload-Concat: final;` and the addresses of partial uploads, these become the job at once; the same "
-            "request again is the same upload."
+            "request again is the same upload. What a limit does not allow now is refused before its bytes, unless "
+            "it is held; the job is counted with the last byte."
         ),
         headers={
             **_TUS,
@@ -52,7 +53,7 @@ ROUTES: tuple[Route, ...] = (
             201: Answer("It is there.", headers={"Location": "Address of the upload.", **_OFFSET, **_EXPIRES, **_JOB}),
             204: _SPOKEN,
         },
-        problems=(400, 404, 405, 408, 409, 412, 413, 415, 422, 423, 460, 503),
+        problems=(400, 402, 404, 405, 408, 409, 412, 413, 415, 422, 423, 429, 460, 503),
     ),
     Route(
         operation="ask_uploads",
@@ -84,7 +85,7 @@ ROUTES: tuple[Route, ...] = (
                 },
             )
         },
-        problems=(404, 405, 410, 412, 415, 422, 423, 503),
+        problems=(402, 404, 405, 410, 412, 415, 422, 423, 429, 503),
     ),
     Route(
         operation="send_to_upload",
@@ -102,7 +103,7 @@ ROUTES: tuple[Route, ...] = (
         },
         binary=CONTENT_TYPE,
         answers={204: Answer("They are stored for good.", headers={**_OFFSET, **_EXPIRES, **_JOB})},
-        problems=(400, 404, 405, 408, 409, 410, 412, 413, 415, 422, 423, 460, 503),
+        problems=(400, 402, 404, 405, 408, 409, 410, 412, 413, 415, 422, 423, 429, 460, 503),
     ),
     Route(
         operation="drop_upload",
@@ -126,7 +127,7 @@ ROUTES: tuple[Route, ...] = (
         headers=_TUS,
         binary=CONTENT_TYPE,
         answers={200: Answer("As HEAD."), 204: Answer("As PATCH or DELETE.")},
-        problems=(400, 404, 405, 408, 409, 410, 412, 413, 415, 422, 423, 460, 503),
+        problems=(400, 402, 404, 405, 408, 409, 410, 412, 413, 415, 422, 423, 429, 460, 503),
     ),
     Route(
         operation="ask_upload",

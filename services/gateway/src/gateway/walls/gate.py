@@ -14,12 +14,13 @@ import structlog
 from common import catalogue
 from common.events import UploadReceived
 from common.options import JobOptions, SegmentPlan
-from gateway.database import StoreUnavailable
+from gateway.database import StoreBusy, StoreUnavailable
 from gateway.principal import OPERATOR
 from gateway.walls.plans import NO_LIMITS, PLANS, Limits, with_changes
 from gateway.walls.price import FREE, Price, price_of
 from gateway.walls.standing import LOOK_AGAIN, Standing
 from gateway.walls.store import WallsStore
+from gateway.walls.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -66,7 +67,7 @@ class Gate:
     """Holds owners to their limits.
 
     Without Postgres everybody goes on without limits: the log is the truth, and the counts are made good from the rows
-    later.
+    later. A Postgres that is only busy is no reason to: who does not come to be counted in time raises `StoreBusy`.
 
     Parameters
     ----------
@@ -76,6 +77,9 @@ class Gate:
         What is configured, for prices.
     clock
         Seconds, to forget what is remembered.
+    patience
+        Seconds that a request waits for those its owner sent before; longer than Postgres is waited for twice, so that
+        the first can tell the others that it is away.
     """
 
     def __init__(
@@ -85,12 +89,14 @@ class Gate:
         plans: Mapping[str, Limits] = PLANS,
         engines: Sequence[catalogue.Engine] = (),
         clock: Callable[[], float] = time.monotonic,
+        patience: float = 8.0,
     ) -> None:
         self._store = store
         self._plans = plans
         self._engines = engines
         self._clock = clock
         self._terms: OrderedDict[str, tuple[float, Terms]] = OrderedDict()
+        self._turns = Turns(patience=patience)
         self._away_until = 0.0
 
     async def terms(self, owner: str) -> Terms:
@@ -121,7 +127,8 @@ class Gate:
         terms = await self.terms(owner)
         if owner == OPERATOR:
             return terms.plan, terms.limits, None
-        standing = await self._store.admit(owner, None, terms.limits, price=0.0, paid=False)
+        async with self._turns.of(owner):
+            standing = await self._store.admit(owner, None, terms.limits, price=0.0, paid=False)
         return terms.plan, terms.limits, standing
 
     def forget(self, owner: str) -> None:
@@ -144,14 +151,16 @@ class Gate:
         ------
         Problem
             402 or 429, which names the limit and when to come again.
+        StoreBusy
+            When Postgres is there and could not count it in time.
         """
         admission = await self._ask(owner, job, price)
         _refuse(admission)
         return admission
 
-    async def check(self, owner: str) -> Admission:
+    async def check(self, owner: str, price: Price = FREE) -> Admission:
         """Raise the problem a further job would meet now, without counting: for what becomes a job much later."""
-        admission = await self._ask(owner, None, FREE)
+        admission = await self._ask(owner, None, price)
         _refuse(admission)
         return admission
 
@@ -193,16 +202,27 @@ class Gate:
                 yield
             return
         if not admission.priced and price.paid:
-            await self.admit(event.owner, event.job_id, price)
+            async with self.held(event.owner, event.job_id, price):
+                yield
+            return
         yield
 
     async def _ask(self, owner: str, job: UUID | None, price: Price | None) -> Admission:
-        if owner == OPERATOR or self._clock() < self._away_until:
+        if owner == OPERATOR or self._is_away():
             return UNCOUNTED
         known = price or FREE
         try:
-            terms = await self.terms(owner)
-            standing = await self._store.admit(owner, job, terms.limits, price=known.usd_per_minute, paid=known.paid)
+            async with self._turns.of(owner):
+                if self._is_away():  # as others found out meanwhile
+                    return UNCOUNTED
+                terms = await self.terms(owner)
+                standing = await self._store.admit(
+                    owner, job, terms.limits, price=known.usd_per_minute, paid=known.paid
+                )
+        except StoreBusy:
+            if self._is_away():
+                return UNCOUNTED
+            raise
         except StoreUnavailable:
             # Each look at a database that is frozen costs seconds: for a while nobody has to wait for another.
             self._away_until = self._clock() + _AWAY_SECONDS
@@ -210,12 +230,20 @@ class Gate:
             return UNCOUNTED
         return Admission(terms.limits, standing, priced=price is not None)
 
+    def _is_away(self) -> bool:
+        return self._clock() < self._away_until
+
     async def _give_back(self, owner: str, job: UUID, admission: Admission) -> None:
-        if admission.standing is None or not admission.standing.fresh:
+        if admission.standing is None or not admission.standing.holding:
             return
+
+        async def in_turn() -> None:
+            async with self._turns.of(owner):
+                await self._store.give_back(owner, job, admission.limits)
+
         try:
             # The client may be gone and the request with it; the count has to be right all the same.
-            await asyncio.shield(self._store.give_back(owner, job, admission.limits))
+            await asyncio.shield(in_turn())
         except StoreUnavailable:
             log.warning("count_not_given_back")  # Done within the hour, for the job has no row.
 

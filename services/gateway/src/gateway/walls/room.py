@@ -27,7 +27,7 @@ class Walls:
         self, *, database: Database, settings: GatewaySettings, engines: Sequence[catalogue.Engine], audit: Audit
     ) -> None:
         self.store = WallsStore(database)
-        self.gate = Gate(self.store, plans=settings.plans, engines=engines)
+        self.gate = Gate(self.store, plans=settings.plans, engines=engines, patience=2.5 * settings.store_seconds)
         self._limits = LimitsApi(gate=self.gate, store=self.store, audit=audit)
         self._usage = UsageApi(self.store)
         self._every = timedelta(hours=settings.retention_hours)

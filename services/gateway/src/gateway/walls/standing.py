@@ -26,6 +26,8 @@ class Standing:
         Whether a job was admitted, was there before, or which limit it met.
     fresh
         Whether a job was counted just now.
+    holding
+        Whether the count has to be given back, as one of its holders', when nothing comes of this request.
     wait
         Seconds until the next job of the hour, 0 where there is one.
     bucket, bucket_full
@@ -38,6 +40,7 @@ class Standing:
 
     verdict: Verdict
     fresh: bool
+    holding: bool
     wait: float
     bucket: int | None
     bucket_full: float

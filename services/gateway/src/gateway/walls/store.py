@@ -139,7 +139,7 @@ class WallsStore:
         return Standing(**{**row, "used_usd": float(row["used_usd"])})
 
     async def give_back(self, owner: str, job: UUID, limits: Limits) -> None:
-        """Take a job's count back, unless its row is there."""
+        """Let go of a job's count, which is taken back with its last holder, unless the job's row is there."""
         async with self._database.connection() as connection:
             await connection.execute(GIVE_BACK, owner, job, limits.jobs_per_hour)
 

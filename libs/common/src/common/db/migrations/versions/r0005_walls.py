@@ -10,17 +10,18 @@ CREATE FUNCTION admit_job(
     the_owner text, the_job uuid, the_time timestamptz,
     per_hour integer, per_month integer, at_once integer, month_seconds double precision, month_usd numeric,
     price numeric, paid boolean, stale interval,
-    OUT verdict text, OUT fresh boolean, OUT wait double precision, OUT bucket integer,
+    OUT verdict text, OUT fresh boolean, OUT holding boolean, OUT wait double precision, OUT bucket integer,
     OUT bucket_full double precision, OUT month_jobs integer, OUT outstanding integer,
     OUT used_seconds double precision, OUT used_usd numeric,
     OUT month_begins timestamptz, OUT month_ends timestamptz, OUT month_left double precision
-) LANGUAGE plpgsql AS $$
+) LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     kept allowances%ROWTYPE;
     hour CONSTANT bigint := 3600000000;
     step bigint := hour / per_hour;
     room bigint;
     month date;
+    there boolean;
     held boolean;
     due record;
 BEGIN
@@ -71,10 +72,11 @@ BEGIN
           WHERE owner = the_owner AND pending AND (SELECT id FROM jobs WHERE id = counted_jobs.job_id) IS NULL)
         LIMIT at_once
     ) AS live;
+    there := EXISTS (SELECT FROM jobs WHERE id = the_job AND owner = the_owner);
     held := EXISTS (SELECT FROM counted_jobs WHERE job_id = the_job);
 
     verdict := CASE
-        WHEN EXISTS (SELECT FROM jobs WHERE id = the_job AND owner = the_owner) THEN 'known'
+        WHEN there THEN 'known'
         WHEN paid AND month_usd IS NOT NULL AND kept.used_usd >= month_usd THEN 'budget'
         WHEN held THEN 'known'
         WHEN per_month IS NOT NULL AND kept.jobs >= per_month THEN 'jobs'
@@ -83,6 +85,7 @@ BEGIN
         WHEN at_once IS NOT NULL AND outstanding >= at_once THEN 'outstanding'
         ELSE 'admitted' END;
     fresh := verdict = 'admitted' AND the_job IS NOT NULL;
+    holding := fresh;
     IF fresh THEN
         INSERT INTO counted_jobs (job_id, owner, at, usd_per_minute) VALUES (the_job, the_owner, the_time, price);
         kept.jobs := kept.jobs + 1;
@@ -91,8 +94,15 @@ BEGIN
             kept.full_at := kept.full_at + step * interval '1 microsecond';
             room := room - step;
         END IF;
-    ELSIF held AND price > 0 THEN
-        UPDATE counted_jobs SET usd_per_minute = price WHERE job_id = the_job;
+    ELSIF held THEN
+        -- Requests for one job that are under way at once hold its count together: it is given back with the last one.
+        holding := verdict = 'known' AND NOT there;
+        IF holding OR price > 0 THEN
+            UPDATE counted_jobs
+               SET usd_per_minute = CASE WHEN price > 0 THEN price ELSE usd_per_minute END,
+                   holders = holders + holding::integer
+             WHERE job_id = the_job;
+        END IF;
     END IF;
     UPDATE allowances
        SET month = kept.month, jobs = kept.jobs, full_at = kept.full_at, summed_at = kept.summed_at,
@@ -107,13 +117,16 @@ BEGIN
 END $$"""
 
 GIVE_BACK = """
-CREATE FUNCTION give_back_job(the_owner text, the_job uuid, per_hour integer) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION give_back_job(the_owner text, the_job uuid, per_hour integer) RETURNS void
+LANGUAGE plpgsql SET lock_timeout = '1s' AS $$
 DECLARE
     counted_at timestamptz;
 BEGIN
     PERFORM FROM allowances WHERE owner = the_owner FOR UPDATE;
+    UPDATE counted_jobs SET holders = holders - 1 WHERE job_id = the_job AND owner = the_owner;
     DELETE FROM counted_jobs
-     WHERE job_id = the_job AND owner = the_owner AND NOT EXISTS (SELECT FROM jobs WHERE id = the_job)
+     WHERE job_id = the_job AND owner = the_owner AND holders <= 0
+       AND NOT EXISTS (SELECT FROM jobs WHERE id = the_job)
     RETURNING at INTO counted_at;
     UPDATE allowances
        SET jobs = jobs - (month = date_trunc('month', counted_at AT TIME ZONE 'UTC')::date)::integer,
@@ -176,9 +189,12 @@ CREATE TABLE counted_jobs (
     owner text NOT NULL,
     at timestamptz NOT NULL,
     usd_per_minute numeric NOT NULL DEFAULT 0,
-    pending boolean NOT NULL DEFAULT true
+    pending boolean NOT NULL DEFAULT true,
+    holders integer NOT NULL DEFAULT 1
 )""",
     "COMMENT ON COLUMN counted_jobs.pending IS 'The job''s row was not seen yet: its upload may be under way.'",
+    "COMMENT ON COLUMN counted_jobs.holders IS 'Requests that were let in for the job and have not failed.'",
+    "CREATE INDEX counted_jobs_owner ON counted_jobs (owner)",
     "CREATE INDEX counted_jobs_pending ON counted_jobs (owner) WHERE pending",
     "CREATE INDEX counted_jobs_at ON counted_jobs (at)",
     ADMIT,
