@@ -12,6 +12,7 @@ from azure.storage.blob.aio import BlobClient
 
 from common.blobs import BlobsUnavailable, read_all
 from common.blobs.azure import AzureBlobs
+from common.blobs.azure_gather import AzureGathering
 from common.blobs.open import open_blobs
 from common.leases.azure import AzureLeases
 from common.leases.open import open_leases
@@ -127,3 +128,17 @@ async def test_leases_are_not_blobs_and_are_swept(azurite: str) -> None:
 def test_a_life_that_azure_does_not_allow(azurite: str) -> None:
     with pytest.raises(ValueError, match="60 seconds"):
         AzureLeases(azurite, "c", ttl=61)
+
+
+async def test_what_another_seals_meanwhile_is_sealed(blobs: AzureBlobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    begin = AzureGathering.begin
+
+    async def after_another(self: AzureGathering, size: int) -> None:
+        monkeypatch.setattr(AzureGathering, "begin", begin)
+        await blobs.seal(f"raced/{size}", 3)
+        await begin(self, size)
+
+    await blobs.gather("raced/3", 0, chunks(b"abc"))
+    monkeypatch.setattr(AzureGathering, "begin", after_another)
+    await blobs.seal("raced/3", 3)
+    assert await read_all(blobs, "raced/3") == b"abc"

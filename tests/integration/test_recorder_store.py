@@ -17,6 +17,7 @@ from common.db.pool import open_pool
 from common.errors import Permanent, Transient
 from common.events import Event, JobCancelled, JobCompleted, JobFailed, ProofDeleted
 from common.settings import CommonSettings
+from recorder.scratch import open_scratch
 from support.platform import fresh_database
 from support.recording import Recorder
 from support.stories import START, Story
@@ -297,3 +298,22 @@ async def test_offsets_are_noted_with_the_rows(recorder: Recorder) -> None:
     await recorder.record(story.upload(), story.progress("transcoder", 0.1), story.progress("transcoder", 0.2))
     found = await recorder.rows("SELECT next_offset FROM projection_offsets WHERE topic = 'stage.progress'")
     assert found[0]["next_offset"] >= 2  # type: ignore[operator]
+
+
+async def test_what_is_held_keeps_its_row_in_a_rebuild(recorder: Recorder) -> None:
+    held, erased = Story().upload(), Story().upload()
+    for event in (held, erased):
+        await recorder.pool.execute(
+            "INSERT INTO held_jobs (job_id, owner, event, held_at) VALUES ($1, $2, $3, now())",
+            event.job_id,
+            event.owner,
+            event.model_dump(mode="json"),
+        )
+        await open_job(recorder.pool, event)
+    before = await recorder.rows("SELECT * FROM jobs WHERE id = $1", held.job_id)
+    await recorder.pool.execute(
+        "INSERT INTO erased_jobs (job_id, owner, erased_at) VALUES ($1, $2, now())", erased.job_id, erased.owner
+    )
+    async with open_scratch(recorder.pool) as scratch, scratch.swap():
+        pass
+    assert await recorder.rows("SELECT * FROM jobs") == before

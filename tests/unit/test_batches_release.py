@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -9,6 +10,7 @@ import pytest
 
 from common import ids
 from common.bus.producer import BusUnavailable
+from common.events import JobControl
 from gateway.batches.accept import PutOff
 from gateway.batches.eta import eta_seconds
 from gateway.batches.release import TURN, Releaser
@@ -144,6 +146,36 @@ async def test_while_the_log_is_away_an_item_stays_claimed() -> None:
     with pytest.raises(BusUnavailable):
         await releaser(items, ann1=BusUnavailable()).look(whole=False)
     assert items.notes == [("released", "ann", 2)]
+
+
+async def test_what_of_a_stopped_batch_may_be_in_the_log_is_told_before_it_is_given_up() -> None:
+    job = uuid4()
+
+    class Stopping(Items):
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps: list[UUID | str] = []
+
+        async def in_status(self, status: str) -> list[tuple[UUID, str]]:
+            return [(BATCH, "ann")] if status == "cancelling" else []
+
+        async def being_claimed(self, batch: UUID) -> bool:
+            return True
+
+        async def jobs_out(self, batch: UUID) -> list[UUID]:
+            return [job]
+
+        async def give_up_claims(self, batch: UUID, *, older_than: timedelta) -> None:
+            self.steps.append("given up")
+
+        async def publish(self, event: JobControl, *, timeout: float) -> None:
+            self.steps.append(event.job_id)
+
+    items = Stopping()
+    one = releaser(items)
+    one._producer = items  # type: ignore[assignment]
+    await one.look(whole=False)
+    assert items.steps == [job, "given up"]
 
 
 def test_the_first_job_of_an_upload_is_the_uploads_own() -> None:

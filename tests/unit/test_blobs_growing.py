@@ -92,6 +92,25 @@ async def test_killed_between_the_link_and_the_end(tmp_path: Path) -> None:
     assert await read_all(blobs, "a/b") == b"abc"
 
 
+async def test_a_link_that_fails_leaves_a_file_that_can_be_sealed_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = FolderBlobs(tmp_path)
+    await blobs.gather("a/b", 0, chunks(b"abc"))
+    with monkeypatch.context() as patched:
+
+        def refuse(*_args: object, **_more: object) -> None:
+            raise OSError(errno.EIO, "broken")
+
+        patched.setattr(os, "link", refuse)
+        with pytest.raises(BlobsUnavailable):
+            await blobs.seal("a/b", 3)
+    assert (tmp_path / ".gathering/a/b").stat().st_mode & 0o777 == 0o600
+    await blobs.seal("a/b", 3)
+    assert (tmp_path / "a/b").stat().st_mode & 0o777 == 0o400
+    assert await read_all(blobs, "a/b") == b"abc"
+
+
 async def test_what_was_given_up_is_swept(tmp_path: Path) -> None:
     blobs = FolderBlobs(tmp_path)
     await blobs.gather("old/b", 0, chunks(b"abc"))

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from common import layout
 from common.blobs import read_all
 from common.bus.stage import EachStage
 from common.engines import DEEPGRAM
+from common.errors import Permanent
 from common.events import BlobRef, Event, SegmentReady, SegmentTranscribed, StageFailed, TranscriptCompleted
 from common.testing import run_stage
 from common.testing.blobs import MemoryBlobs
@@ -18,6 +20,7 @@ from common.transcript import SegmentResult, Word
 from support.segments import OWNER, silence, store_job
 from transcriber.arrivals import Arrivals
 from transcriber.handler import Assemble
+from transcriber.merge import Merge
 
 JOB = UUID(int=5)
 
@@ -116,3 +119,24 @@ def test_results_that_are_all_there_before_their_events_are_announced_once_by_a_
         return _transcripts(await run_stage(stage, [events[index] for index in order]))
 
     assert len(asyncio.run(run())) == 1
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_plugins_that_fail_after_another_stored_the_transcript_fail_no_job(
+    monkeypatch: pytest.MonkeyPatch, stored: bool
+) -> None:
+    blobs, [ready] = await _job(1)
+    event = await _store(blobs, ready)
+    mine, other = _assemblers(blobs, 2)
+    merged = Assemble._merged
+
+    async def fails(*_: object) -> Merge:
+        monkeypatch.setattr(Assemble, "_merged", merged)
+        if stored:
+            await run_stage(other, [event])
+        raise Permanent("plugin_failed", "It stood still for too long.")
+
+    monkeypatch.setattr(Assemble, "_merged", fails)
+    said = await run_stage(mine, [event])
+    assert [one.text for one in _transcripts(said)] == (["word0"] if stored else [])
+    assert len([one for one in said if isinstance(one, StageFailed)]) == (0 if stored else 1)

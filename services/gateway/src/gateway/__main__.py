@@ -196,7 +196,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             batches.run(),
             deferred.run(acceptance.let_go),
             keep_sweeping(blobs, store, older_than=orphans, every=SWEEP_EVERY),
-            keep_sweeping_uploads(uploads.uploads, every=SWEEP_EVERY),
+            keep_sweeping_uploads(uploads.uploads, store.uploads_wanted, every=SWEEP_EVERY),
         ):
             await _in_background(opened, work)
         runner = Runner(

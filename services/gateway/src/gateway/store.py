@@ -52,7 +52,17 @@ SELECT id FROM jobs
  LIMIT 1"""
 
 KNOWN_JOBS = """
-SELECT id FROM jobs WHERE id = ANY($1) UNION SELECT job_id FROM erased_jobs WHERE job_id = ANY($1)"""
+SELECT id FROM jobs WHERE id = ANY($1)
+ UNION SELECT job_id FROM erased_jobs WHERE job_id = ANY($1)
+ UNION SELECT job_id FROM held_jobs WHERE job_id = ANY($1)
+ UNION SELECT job_id FROM counted_jobs WHERE job_id = ANY($1)
+ UNION SELECT job_id FROM batch_items WHERE state IN ('claimed', 'released') AND job_id = ANY($1)"""
+
+UPLOADS_WANTED = """
+SELECT i.source
+  FROM batches AS b JOIN batch_items AS i ON i.batch_id = b.id
+ WHERE b.owner = $1 AND b.finished_at IS NULL AND b.status <> 'deleting'
+   AND i.state IN ('waiting', 'claimed') AND i.kind = 'upload' AND ($2::text IS NULL OR i.source = $2)"""
 
 OLDEST = """
 SELECT least((SELECT min(created_at) FROM jobs WHERE owner = $1), (SELECT min(erased_at) FROM erased_jobs))"""
@@ -141,9 +151,15 @@ class Store:
             return found
 
     async def known(self, jobs: Iterable[UUID]) -> set[UUID]:
-        """Which of the jobs have a row or were erased."""
+        """Which of the jobs have a row, were erased, or are still to be released or held."""
         async with self._database.connection() as connection:
             return {row["id"] for row in await connection.fetch(KNOWN_JOBS, list(jobs))}
+
+    async def uploads_wanted(self, owner: str, upload: UUID | None = None) -> set[UUID]:
+        """Which uploads, of all or of one, batches are still to make jobs of."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(UPLOADS_WANTED, owner, None if upload is None else str(upload))
+            return {UUID(row["source"]) for row in rows}
 
     async def oldest(self, owner: str) -> datetime | None:
         """How far back the database remembers an owner's jobs, or that some were erased; None when there were none."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import structlog
 
-from common import layout
+from common import ids, layout
 from common.blobs import BlobInfo, Blobs, BlobsUnavailable
 from common.events import now
 from gateway.database import StoreUnavailable
@@ -28,8 +28,13 @@ async def sweep(blobs: Blobs, store: Store, *, older_than: timedelta) -> int:
     removed = 0
     for owner in await store.owners():
         since = await store.oldest(owner) or limit
-        for job, modified in (await _without_a_row(blobs, store, owner)).items():
-            if since <= modified < limit:
+        found = await _without_a_row(blobs, store, owner)
+        orphans = [job for job, modified in found.items() if since <= modified < limit]
+        # What is to be released has no job yet, but an upload's bytes lie in the folder of the one it will be.
+        wanted = {ids.upload_job(owner, upload) for upload in await store.uploads_wanted(owner)} if orphans else set()
+        for job in orphans:
+            # Asked again, for the listing may have taken long, and the row may have come since.
+            if job not in wanted and not await store.known({job}):
                 await blobs.remove(layout.originals(owner, job))
                 removed += 1
     return removed

@@ -6,6 +6,9 @@ from typing import Any
 
 import asyncpg
 
+from common.db.open_job import open_job
+from common.events import UploadReceived
+
 SCHEMA = "rebuild"
 SEARCH_PATH = f"{SCHEMA}, public"
 
@@ -28,6 +31,7 @@ _EMPTY = f"TRUNCATE {', '.join(f'public.{table}' for table in REPLACED)}"
 _FILL = f"INSERT INTO public.{{0}} SELECT * FROM {SCHEMA}.{{0}}"  # noqa: S608 - names of our own
 _ADD = f"{_FILL} ON CONFLICT DO NOTHING"
 _KNOWN = f"INSERT INTO {SCHEMA}.{ADDED_TO} SELECT * FROM public.{ADDED_TO}"  # noqa: S608 - likewise
+_HELD = "SELECT event FROM public.held_jobs"
 _COUNT = f"SELECT count(*) FROM {SCHEMA}.jobs"  # noqa: S608 - likewise
 
 
@@ -47,6 +51,9 @@ class Scratch:
             for table in REPLACED:
                 await self._connection.execute(_FILL.format(table), timeout=_SECONDS)
             await self._connection.execute(_ADD.format(ADDED_TO))
+            # What is held is on no log until it is let go; only its own row tells of it.
+            for row in await self._connection.fetch(_HELD):
+                await open_job(self._connection, UploadReceived.model_validate(row["event"]))
 
     async def jobs(self) -> int:
         """How many jobs there are."""

@@ -155,9 +155,14 @@ class Assemble:
     async def _outline(self, event: SegmentTranscribed, manifest: Manifest) -> Outline:
         name = layout.transcript(event.owner, event.job_id)
         if await self._blobs.stat(name) is None:
-            merged = await self._merged(event, manifest)
-            if await self._blobs.write(name, _pieces(merged)):
-                return merged.outline()
+            try:
+                merged = await self._merged(event, manifest)
+            except Permanent:
+                if await self._blobs.stat(name) is None:
+                    raise
+            else:
+                if await self._blobs.write(name, _pieces(merged)):
+                    return merged.outline()
         # Another process was first: what it stored is what is announced.
         raw = await read_all(self._blobs, name)
         return await asyncio.to_thread(Outline.of_stored, raw)

@@ -146,7 +146,12 @@ class AzureBlobs:
         if whole is not None:
             raise OtherSize(whole.size)
         gathering = AzureGathering(self._container, name)
-        await gathering.begin(start)
+        try:
+            await gathering.begin(start)
+        except OtherSize:
+            if (whole := await self.stat(name)) is not None:  # another sealed it meanwhile
+                raise OtherSize(whole.size) from None
+            raise
         return await gathering.add(chunks)
 
     async def gathered(self, name: str) -> BlobInfo | None:
@@ -167,7 +172,13 @@ class AzureBlobs:
             raise OtherSize(found.size)
         if await self.stat(name) is not None:
             return await gathering.tidy()
-        await gathering.begin(size)
+        try:
+            await gathering.begin(size)
+        except OtherSize:
+            whole = await self.stat(name)
+            if whole is None or whole.size != size:
+                raise
+            return await gathering.tidy()  # another sealed it meanwhile, so nothing is gathered any more
         return await gathering.commit()
 
     async def sweep(self, older_than: float = 86_400.0) -> int:

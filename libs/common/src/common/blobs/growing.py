@@ -71,8 +71,10 @@ class GrowingFile(IncomingFile):
 
     def become(self, final: Path) -> bool:
         """Give the bytes the blob's name, unless it is taken, and no other may add to them."""
-        os.fchmod(self._file, 0o400)
-        return self.link(final)
+        linked = self.link(final)
+        if linked:  # not before, for a file that is still growing must stay writable when the link fails
+            os.fchmod(self._file, 0o400)
+        return linked
 
     def forget(self) -> None:
         """Remove the file from where it grew; the blob it became stays."""

@@ -12,8 +12,8 @@ from gateway.batches.work import Refusal, Work
 from gateway.filenames import sanitise
 from gateway.problems import Problem
 
-_LATER = frozenset({402, 408, 429, 500, 503})
-"""Statuses of problems that time heals: a limit that is used up, a part that is away."""
+_LATER = frozenset({402, 408, 423, 429, 500, 503})
+"""Statuses of problems that time heals: a limit that is used up, a part that is away, another who is just at it."""
 
 
 class PutOff(Exception):  # noqa: N818 - named for what happened
@@ -67,7 +67,9 @@ class Acceptor:
             work.job != taken.job_id
         ):  # Tried again: the bytes are in the first job's folder, and go when that is erased.
             name = taken.source.name
-            return await self._addresses.receive_blob(work.owner, work.job, name, options, idempotent=False)
+            again = await self._addresses.receive_blob(work.owner, work.job, name, options, idempotent=False)
+            named = {"filename": sanitise(taken.filename), "content_type": taken.content_type}
+            return again.model_copy(update={key: value for key, value in named.items() if value is not None})
         plan = self._acceptance.plan(options)
         return UploadReceived(
             job_id=work.job,

@@ -1,5 +1,6 @@
 """Which blobs a manifest may name: one's own drop area, and for an admin whatever is nobody else's."""
 
+from common import layout
 from common.blobs.names import check_name, check_prefix
 from gateway.batches.item import BadLine
 from gateway.principal import Principal
@@ -38,6 +39,8 @@ def _checked(principal: Principal, given: str, *, prefix: bool) -> str:
         raise BadLine(field, "must end in '/'")
     if name.startswith("users/") and not name.startswith(own):
         raise BadLine(field, f"must not lie in a folder of 'users/', save '{own}'")
+    if name.startswith(layout.UPLOADS):
+        raise BadLine(field, f"must not lie in '{layout.UPLOADS}', where unfinished uploads are")
     return name
 
 

@@ -78,6 +78,6 @@ class Uploads(Protocol):
         Raises
         ------
         Problem
-            404, 409 or 410 when there is none, it is not complete, it was not held, it is another's, it has expired.
+            404 or 409 when there is none, it is not complete, it was not held, it is another's.
         """
         ...

@@ -110,6 +110,7 @@ class Releaser:
         for batch, owner in await self._store.in_status("cancelling"):
             await self._stop(batch, owner)
         for batch, _ in await self._store.in_status("deleting"):
+            await self._store.give_up_claims(batch, older_than=self._claims_last)
             if not await self._eraser.erase_some(batch):
                 self._woken.set()  # The others have their turn in between.
 
@@ -121,16 +122,21 @@ class Releaser:
                 JobControl(job_id=job, owner=owner, lane="bulk", action="cancel"),
                 timeout=self._settings.publish_seconds,
             )
+        # Only now, for what was published and not noted before its gateway died must be told like the others.
+        await self._store.give_up_claims(batch, older_than=self._claims_last)
         if not last:
             self._woken.set()
         else:
             await self._store.cancelled(batch)
             await self._store.finish([batch])
 
+    @property
+    def _claims_last(self) -> timedelta:
+        return timedelta(seconds=self._settings.batch_claim_seconds)
+
     async def _take_over(self) -> set[UUID]:
         touched: set[UUID] = set()
-        older = timedelta(seconds=self._settings.batch_claim_seconds)
-        while works := await self._store.claim_again(older_than=older, limit=TURN):
+        while works := await self._store.claim_again(older_than=self._claims_last, limit=TURN):
             log.info("batch_items_taken_over", items=len(works))
             touched |= (await self._release(works)).touched
         return touched

@@ -43,8 +43,11 @@ class ReleaseStore:
         """Take items over that were claimed and not released: their gateway died, or Kafka was away."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(sql.CLAIM_AGAIN, older_than, limit)
-            await connection.execute(sql.GIVE_UP_CLAIMS, older_than)
         return [_work(row, row["job_id"]) for row in rows]
+
+    async def give_up_claims(self, batch: UUID, *, older_than: timedelta) -> None:
+        """Note as cancelled what of a batch that was stopped, or is to be erased, nobody will release any more."""
+        await self._execute(sql.GIVE_UP_CLAIMS, batch, older_than)
 
     async def released(self, works: Sequence[Work]) -> None:
         """Note that the items' jobs are in the log."""
@@ -100,7 +103,7 @@ class ReleaseStore:
         return bool((await self._fetch(sql.BEING_CLAIMED, batch))[0][0])
 
     async def jobs_out(self, batch: UUID) -> list[UUID]:
-        """The jobs of a batch that are in the log and have not ended."""
+        """The jobs of a batch that have not ended and are in the log, or may be."""
         return [row["job_id"] for row in await self._fetch(sql.OUT_OF_BATCH, batch)]
 
     async def cancelled(self, batch: UUID) -> None:

@@ -182,8 +182,8 @@ GIVE_UP_CLAIMS = f"""
 WITH moved AS (
     UPDATE batch_items AS i SET state = 'cancelled', ended_at = now()
       FROM batches AS b
-     WHERE i.state = 'claimed' AND i.claimed_at < now() - $1::interval AND b.id = i.batch_id
-       AND b.status IN ('cancelling', 'deleting')
+     WHERE i.state = 'claimed' AND i.claimed_at < now() - $2::interval AND b.id = i.batch_id
+       AND b.id = $1 AND b.status IN ('cancelling', 'deleting')
     RETURNING i.batch_id, i.state){_AND_COUNT}"""  # noqa: S608 - no input
 
 RELEASED = """
@@ -232,7 +232,8 @@ WITH gone AS (
       FROM gone WHERE i.batch_id = gone.batch_id AND i.line = gone.line
     RETURNING i.batch_id, i.state){_AND_COUNT}"""  # noqa: S608 - no input
 
-OUT_OF_BATCH = "SELECT job_id FROM batch_items WHERE batch_id = $1 AND state = 'released'"
+OUT_OF_BATCH = f"SELECT job_id FROM batch_items WHERE batch_id = $1 AND state IN {OUT}"  # noqa: S608 - no input
+"""Claimed ones too: such a job may be in the log already, only not noted as released."""
 
 BEING_CLAIMED = "SELECT EXISTS (SELECT FROM batch_items WHERE batch_id = $1 AND state = 'claimed')"
 

@@ -71,20 +71,32 @@ class Finish:
 
     async def _close(self, upload: Upload, size: int) -> Finished:
         try:
-            if upload.kind == "final":
-                sha256 = await self._join(upload)
-            else:
-                if size == 0 and await self._blobs.gathered(upload.bytes_name) is None:
-                    await self._blobs.gather(upload.bytes_name, 0, _nothing())
-                await self._seal(upload, size)
-                running = self._hashes.at(upload.job_id, size)
-                sha256 = running.hexdigest() if running else await hash_of(self._blobs.read(upload.bytes_name))
+            try:
+                sha256 = await self._blob(upload, size)
+            except (BlobNotFound, OtherSize, Problem):
+                # Another gateway may have ended it meanwhile, and removed what it was made of.
+                if (finished := await self._store.finished(upload)) is not None:
+                    return finished
+                found = await self._blobs.stat(upload.bytes_name)
+                if found is None or found.size != size:
+                    raise
+                sha256 = await hash_of(self._blobs.read(upload.bytes_name))
         except BlobBusy:
             raise Problem(UPLOAD_BUSY, "Another request is just ending this upload; try again in a moment.") from None
         except (BlobNotFound, OtherSize):
             raise Problem(NOT_FOUND, "The bytes of this upload are not there any more.") from None
         event = None if upload.kind == "partial" or upload.hold else await self._event(upload, size, sha256)
         return await self._store.finish(upload, Finished(size=size, sha256=sha256, finished_at=now(), event=event))
+
+    async def _blob(self, upload: Upload, size: int) -> str:
+        """Make a blob of what came; return its hash."""
+        if upload.kind == "final":
+            return await self._join(upload)
+        if size == 0 and await self._blobs.gathered(upload.bytes_name) is None:
+            await self._blobs.gather(upload.bytes_name, 0, _nothing())
+        await self._seal(upload, size)
+        running = self._hashes.at(upload.job_id, size)
+        return running.hexdigest() if running else await hash_of(self._blobs.read(upload.bytes_name))
 
     async def _seal(self, upload: Upload, size: int) -> None:
         for _ in range(int(_PATIENCE / _PAUSE)):

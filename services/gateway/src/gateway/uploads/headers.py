@@ -52,10 +52,17 @@ def upload_length(request: web.Request) -> int | None:
     return length
 
 
+def _ascii(name: str, text: str) -> str:
+    # aiohttp hands on bytes that are no UTF-8 as lone surrogates, which nothing can store.
+    if not text.isascii():
+        raise Problem(MALFORMED, f"{name} must be ASCII.")
+    return text
+
+
 def metadata(text: str) -> dict[str, bytes | None]:
     """The pairs of ``Upload-Metadata``; None for a name without a value."""
     found: dict[str, bytes | None] = {}
-    for pair in text.split(","):
+    for pair in _ascii("Upload-Metadata", text).split(","):
         if not pair.strip():
             continue
         name, *value = pair.split()
@@ -109,7 +116,7 @@ def concat(request: web.Request) -> Concat | None:
     text = request.headers.get("Upload-Concat")
     if text is None:
         return None
-    kind, _, addresses = text.partition(";")
+    kind, _, addresses = _ascii("Upload-Concat", text).partition(";")
     if text.strip() == "partial":
         return Concat(None)
     if kind.strip() != "final" or not addresses.split():

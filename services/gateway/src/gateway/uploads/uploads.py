@@ -1,5 +1,6 @@
 """Uploads in several requests, apart from HTTP: how they are, how they end, who takes them, what is removed."""
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,6 +12,8 @@ from gateway.uploads.finish import Finish
 from gateway.uploads.models import Finished, Taken, Upload
 from gateway.uploads.problems import UPLOAD_EXPIRED, UPLOAD_TAKEN, UPLOAD_UNFINISHED
 from gateway.uploads.store import UploadStore
+
+Wanted = Callable[[str, UUID], Awaitable[Collection[UUID]]]
 
 
 @dataclass(frozen=True)
@@ -71,13 +74,13 @@ class Uploads:
         Raises
         ------
         Problem
-            404 when there is none, 410 when it has expired, 409 when it is not complete, was not held, or is another's.
+            404 when there is none, 409 when it is not complete, was not held, or is another's.
         """
         upload = await self._find(owner, upload_id)
         before = await self._store.taken(upload)
-        # What was taken does not expire: it stays for another try, and is erased with its job.
-        state = await self._state(upload) if before is None else await self._look(upload)
-        finished = await self.finish(state)
+        # Neither what a batch waits to take expires, nor what was taken: it stays for another try, and is erased with
+        # its job.
+        finished = await self.finish(await self._look(upload))
         if finished is None:
             raise Problem(UPLOAD_UNFINISHED, "The upload is not complete.")
         if not upload.hold or upload.kind == "partial":
@@ -100,13 +103,19 @@ class Uploads:
             await self._blobs.remove(upload.bytes_name)
         await self._store.forget(upload)
 
-    async def sweep(self) -> int:
-        """Remove uploads that have expired for a while; return how many."""
+    async def sweep(self, wanted: Wanted | None = None) -> int:
+        """Remove uploads that have expired for a while; return how many.
+
+        Parameters
+        ----------
+        wanted
+            Which of an owner's uploads, of all or of one, are still to be taken: these stay, however old.
+        """
         removed = 0
         async for prefix, upload in self._store.older(now() - self._lifetime):
             if upload is None:
                 await self._blobs.remove(prefix)
-            elif await self._gone(upload):
+            elif await self._gone(upload) and not (wanted and await wanted(upload.owner, upload.id)):
                 await self.remove(upload)
                 removed += 1
         return removed

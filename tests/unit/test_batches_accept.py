@@ -1,0 +1,66 @@
+"""How an item that names a held upload becomes an event, and what makes it wait."""
+
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from common.events import BlobRef, UploadReceived
+from common.options import JobOptions
+from gateway.batches.accept import Acceptor, PutOff
+from gateway.batches.work import Work
+from gateway.problems import Problem
+from gateway.uploads.models import Taken
+from gateway.uploads.problems import UPLOAD_BUSY
+from support.stories import Story
+
+
+class Neighbours:
+    """Uploads, addresses and acceptance in one: hands out what it was given, and keeps the events."""
+
+    def __init__(self, taken: Taken | Problem) -> None:
+        self.taken = taken
+        self.events: list[UploadReceived] = []
+
+    async def take(self, owner: str, upload_id: UUID, *, by: str) -> Taken:
+        if isinstance(self.taken, Problem):
+            raise self.taken
+        return self.taken
+
+    async def receive_blob(
+        self, owner: str, job: UUID, name: str, options: JobOptions, *, idempotent: bool
+    ) -> UploadReceived:
+        return Story().upload().model_copy(update={"job_id": job, "filename": "0f3a", "content_type": None})
+
+    async def accept(self, event: UploadReceived) -> None:
+        self.events.append(event)
+
+
+def acceptor(neighbours: Neighbours) -> Acceptor:
+    parts: Any = neighbours
+    return Acceptor(acceptance=parts, addresses=parts, uploads=parts, crypt=parts)
+
+
+def item() -> Work:
+    return Work(batch=uuid4(), line=1, owner="ann", job=uuid4(), kind="upload", source=str(uuid4()), options={})
+
+
+async def test_an_upload_that_is_tried_again_keeps_its_name_and_type() -> None:
+    taken = SimpleNamespace(
+        job_id=uuid4(),
+        source=BlobRef(name="users/ann/originals/x/y", size=3),
+        sha256="0" * 64,
+        filename="talk.mp3",
+        content_type="audio/mpeg",
+        options=JobOptions(),
+    )
+    neighbours = Neighbours(taken)  # type: ignore[arg-type]
+    assert await acceptor(neighbours).accept(item()) is None
+    [event] = neighbours.events
+    assert (event.filename, event.content_type) == ("talk.mp3", "audio/mpeg")
+
+
+async def test_an_upload_that_is_just_being_ended_is_waited_for() -> None:
+    with pytest.raises(PutOff):
+        await acceptor(Neighbours(Problem(UPLOAD_BUSY, "another"))).accept(item())

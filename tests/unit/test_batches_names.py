@@ -1,0 +1,18 @@
+"""Which blobs a manifest may name."""
+
+import pytest
+
+from gateway.batches.item import BadLine
+from gateway.batches.names import blob_name, blob_prefix
+from gateway.principal import SCOPES, Principal
+
+ADMIN = Principal(owner="operator", via="operator", role="admin", scopes=SCOPES)
+
+
+def test_an_admin_may_not_name_what_others_have_half_uploaded() -> None:
+    assert blob_name(ADMIN, "archive/a.wav") == "archive/a.wav"
+    with pytest.raises(BadLine):
+        blob_name(ADMIN, "uploads/ann/0/bytes")
+    for prefix in ("uploads/", "uploads/ann/"):
+        with pytest.raises(BadLine):
+            blob_prefix(ADMIN, prefix)
