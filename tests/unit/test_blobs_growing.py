@@ -21,6 +21,9 @@ from common.blobs.folder import FolderBlobs
 
 async def chunks():
     yield b"x" * (2 * 1024 * 1024)
+    # They are written while the next ones are asked for.
+    while (Path(sys.argv[1]) / ".gathering/a/b").stat().st_size < 2 * 1024 * 1024:
+        await asyncio.sleep(0.01)
     print("stored", flush=True)
     await asyncio.Event().wait()
 
