@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from common.events import Event, Terminal
@@ -94,7 +94,8 @@ def cuts(draw: st.DrawFn, length: int) -> list[tuple[int, int]]:
     return batches
 
 
-@settings(deadline=None)
+# A log is many events, and so is what it is drawn from: that is what is tried here, not an accident.
+@settings(deadline=None, suppress_health_check=[HealthCheck.data_too_large])
 @given(st.data())
 def test_how_the_log_is_cut_and_what_comes_again_leaves_no_trace(data: st.DataObject) -> None:
     log = data.draw(logs())
