@@ -1,4 +1,8 @@
-"""Answers as JSON."""
+"""Answers as JSON, and tables as CSV."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -7,3 +11,10 @@ from pydantic import BaseModel
 def json_answer(model: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A model as the whole of an answer."""
     return web.json_response(text=model.model_dump_json(), status=status, headers=headers)
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
+    """Rows as CSV in UTF-8."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    return text.getvalue().encode()

@@ -51,6 +51,14 @@ class Principal:
     credential: UUID | None = None
 
 
+def account_id(owner: str) -> UUID | None:
+    """The account that an owner is; None for the operator and others who have none."""
+    try:
+        return UUID(owner)
+    except ValueError:
+        return None
+
+
 PRINCIPAL = web.RequestKey("principal", Principal)
 
 

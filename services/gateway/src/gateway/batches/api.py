@@ -1,13 +1,11 @@
 """The handlers of `/v1/batches`, save the submit."""
 
 import asyncio
-import csv
-import io
 from collections.abc import Sequence
 
 from aiohttp import web
 
-from gateway.answers import json_answer
+from gateway.answers import csv_lines, json_answer
 from gateway.batches import views
 from gateway.batches.models import BatchesQuery, BatchItem, BatchItems, BatchPage, ItemsQuery
 from gateway.batches.release import Releaser
@@ -66,7 +64,7 @@ class BatchesApi:
             }
         )
         await stream.prepare(request)
-        await stream.write(_csv([list(REPORT)]))
+        await stream.write(csv_lines([list(REPORT)]))
         while items:
             await stream.write(await asyncio.to_thread(_records, items))
             items = await self._page(batch, status=None, after=items[-1].line, limit=_PAGE)
@@ -120,7 +118,7 @@ class BatchesApi:
 
 def _records(items: Sequence[BatchItem]) -> bytes:
     plain = [item.model_dump(mode="json") for item in items]
-    return _csv(
+    return csv_lines(
         [
             [
                 *(values.get(name) for name in _FIELDS),
@@ -130,12 +128,6 @@ def _records(items: Sequence[BatchItem]) -> bytes:
             for item, values in zip(items, plain, strict=True)
         ]
     )
-
-
-def _csv(records: Sequence[Sequence[object]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(records)
-    return text.getvalue().encode()
 
 
 def _missing() -> Problem:

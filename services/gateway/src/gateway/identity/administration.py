@@ -1,23 +1,17 @@
 """What an admin sees and changes: accounts and the audit log."""
 
-import base64
-import binascii
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
-
 from aiohttp import web
 
 from gateway.answers import json_answer
+from gateway.cursors import cursor, place
 from gateway.identity.account import Person
 from gateway.identity.account_store import AccountStore
 from gateway.identity.audit import AuditLog
 from gateway.identity.models import AccountChange, AuditLine, AuditPage, AuditQuery, People, PeopleQuery, Profile
 from gateway.identity.session_store import SessionStore
 from gateway.lookup import path_id
-from gateway.problems import INVALID, NOT_FOUND, Problem
+from gateway.problems import NOT_FOUND, Problem
 from gateway.routing import body_of, query_of
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AdministrationApi:
@@ -35,12 +29,12 @@ class AdministrationApi:
             login=query.login,
             role=query.role,
             is_active=query.is_active,
-            before=_place(query.cursor),
+            before=place(query.cursor),
             limit=query.limit + 1,
         )
         page = found[: query.limit]
-        cursor = _cursor(page[-1].created_at, page[-1].account.id) if len(found) > query.limit else None
-        return json_answer(People(accounts=[Profile.of(person) for person in page], next_cursor=cursor))
+        following = cursor(page[-1].created_at, page[-1].account.id) if len(found) > query.limit else None
+        return json_answer(People(accounts=[Profile.of(person) for person in page], next_cursor=following))
 
     async def show(self, request: web.Request) -> web.Response:
         """GET /v1/admin/accounts/{id}."""
@@ -64,32 +58,15 @@ class AdministrationApi:
         """GET /v1/admin/audit."""
         query = query_of(request, AuditQuery)
         found = await self._audit.find(
-            **query.model_dump(exclude={"limit", "cursor"}), before=_place(query.cursor), limit=query.limit + 1
+            **query.model_dump(exclude={"limit", "cursor"}), before=place(query.cursor), limit=query.limit + 1
         )
         page = found[: query.limit]
         lines = [AuditLine.model_validate(line, from_attributes=True) for line in page]
-        cursor = _cursor(page[-1].at, page[-1].id) if len(found) > query.limit else None
-        return json_answer(AuditPage(lines=lines, next_cursor=cursor))
+        following = cursor(page[-1].at, page[-1].id) if len(found) > query.limit else None
+        return json_answer(AuditPage(lines=lines, next_cursor=following))
 
     async def _person(self, request: web.Request) -> Person:
         person = await self._accounts.person(path_id(request))
         if person is None:
             raise Problem(NOT_FOUND, "There is no account with this id.")
         return person
-
-
-def _cursor(at: datetime, row: UUID) -> str:
-    place = f"{(at - _EPOCH) // timedelta(microseconds=1)}/{row}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        microseconds, _, row = raw.partition("/")
-        return _EPOCH + timedelta(microseconds=int(microseconds)), UUID(row)
-    except (ValueError, OverflowError, binascii.Error):
-        message = "is not a cursor of this list"
-        raise Problem(INVALID, f"cursor {message}.", errors=[("cursor", message)]) from None

@@ -22,7 +22,7 @@ from gateway.identity.refused import Refusals, Refused
 from gateway.identity.seen import FRESH, Seen
 from gateway.identity.tokens import AccessClaims, Tokens
 from gateway.identity.uses import Uses
-from gateway.principal import SCOPES, Principal, Scope, Via, allowed
+from gateway.principal import SCOPES, Principal, Scope, Via, account_id, allowed
 from gateway.problems import unavailable
 
 LEGACY = "legacy"
@@ -170,18 +170,14 @@ class IdentityDoor:
 
     async def _lives(self, owner: str) -> None:
         """Refuse what is left of an account that is gone or switched off; the operator is no account."""
-        try:
-            account = UUID(owner)
-        except ValueError:
-            return
-        if await self._accounts.active(account) is None:
+        account = account_id(owner)
+        if account is not None and await self._accounts.active(account) is None:
             raise Refused("account_inactive")
 
     async def _of_session(self, claims: AccessClaims, session: UUID) -> Principal:
-        try:
-            account = UUID(claims.owner)
-        except ValueError:
-            raise Refused("sub") from None
+        account = account_id(claims.owner)
+        if account is None:
+            raise Refused("sub")
         if not await self._sessions.alive(session):
             raise Refused("session_ended")
         return _principal(await self._accounts.active(account), "session", session)

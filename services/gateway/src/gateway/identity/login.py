@@ -15,7 +15,7 @@ from gateway.identity.ports import Audit
 from gateway.identity.refresh import RefreshToken
 from gateway.identity.session_store import SessionStore
 from gateway.identity.throttle import Throttle, login_limits
-from gateway.principal import Principal, principal_of
+from gateway.principal import Principal, account_id, principal_of
 from gateway.problems import BAD_CREDENTIALS, GONE, INACTIVE, NO_SESSION, Problem
 from gateway.routing import body_of
 
@@ -112,10 +112,10 @@ def session_of(principal: Principal) -> UUID | None:
 
 def account_of(principal: Principal) -> UUID:
     """The account a request came with; a 409 problem for the operator, who has none."""
-    try:
-        return UUID(principal.owner)
-    except ValueError:
-        raise Problem(NO_SESSION, "The operator's key belongs to no account; log in with one.") from None
+    account = account_id(principal.owner)
+    if account is None:
+        raise Problem(NO_SESSION, "The operator's key belongs to no account; log in with one.")
+    return account
 
 
 def place_of(callers: Callers, request: web.Request) -> str:

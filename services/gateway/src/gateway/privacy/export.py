@@ -1,10 +1,8 @@
 """GET /v1/account/export: everything about an owner as a ZIP that a person can read, made while it is sent."""
 
 import asyncio
-import csv
-import io
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any
@@ -14,6 +12,7 @@ from common.blobs import BlobNotFound, Blobs, read_all
 from common.crypt import Crypt
 from common.formats import render
 from common.transcript import Transcript, Translation
+from gateway.answers import csv_lines
 from gateway.filenames import sanitise
 from gateway.models import Job
 from gateway.privacy.archive import Archive
@@ -101,13 +100,13 @@ class Export:
         async for rows in self._privacy.streamed(owner, name):
             if not header:
                 header = [column for column in rows[0] if column != "id"]
-                yield _csv([header])
-            yield _csv([_cell(row[column]) for column in header] for row in rows)
+                yield csv_lines([header])
+            yield csv_lines([_cell(row[column]) for column in header] for row in rows)
 
     async def _overview(self, owner: str) -> AsyncIterator[bytes]:
-        yield _csv([OVERVIEW])
+        yield csv_lines([OVERVIEW])
         async for page in self._jobs(owner):
-            yield _csv([_cell(getattr(job, column)) for column in OVERVIEW] for job in page)
+            yield csv_lines([_cell(getattr(job, column)) for column in OVERVIEW] for job in page)
 
     async def _jobs(self, owner: str) -> AsyncIterator[list[Job]]:
         place: tuple[datetime, UUID] | None = None
@@ -158,12 +157,6 @@ def _stem(job: Job) -> str:
 def _recording(job: Job) -> str:
     ending = (sanitise(job.filename) or "").rpartition(".")[2]
     return f"recording.{ending}" if ending and ending.isascii() and ending.isalnum() else "recording"
-
-
-def _csv(rows: Iterable[Sequence[str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text).writerows(rows)
-    return text.getvalue().encode()
 
 
 def _cell(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.database import Database
+from gateway.principal import account_id
 
 EXPORTED: Mapping[str, str] = {
     "account": """
@@ -118,14 +119,6 @@ FORGOTTEN = "UPDATE erased_accounts SET forgotten_at = coalesce(forgotten_at, $2
 PAGE = 1000
 
 _NAMES = re.compile(r"@(owner|account|page)\b")
-
-
-def account_id(owner: str) -> UUID | None:
-    """The account an owner is; None for the operator and others who have none."""
-    try:
-        return UUID(owner)
-    except ValueError:
-        return None
 
 
 class PrivacyStore:

@@ -15,7 +15,7 @@ from common import catalogue
 from common.events import UploadReceived
 from common.options import JobOptions, SegmentPlan
 from gateway.database import StoreBusy, StoreUnavailable
-from gateway.principal import OPERATOR
+from gateway.principal import OPERATOR, account_id
 from gateway.walls.plans import NO_LIMITS, PLANS, Limits, with_changes
 from gateway.walls.price import FREE, Price, price_of
 from gateway.walls.standing import LOOK_AGAIN, Standing
@@ -116,7 +116,7 @@ class Gate:
 
     async def look_up(self, owner: str) -> tuple[str, dict[str, Any]]:
         """The plan of an owner, and what is other for them than in it."""
-        return await self._store.limits(owner, _account(owner), "free")
+        return await self._store.limits(owner, account_id(owner), "free")
 
     def apply(self, plan: str, changes: Mapping[str, Any]) -> Limits:
         """What a plan and changes to it come to; a plan that is not known is the smallest."""
@@ -251,10 +251,3 @@ class Gate:
 def _refuse(admission: Admission) -> None:
     if admission.standing is not None and (problem := admission.standing.refusal(admission.limits)) is not None:
         raise problem
-
-
-def _account(owner: str) -> UUID | None:
-    try:
-        return UUID(owner)
-    except ValueError:
-        return None

@@ -1,15 +1,13 @@
 """What was used: sums, and single billable acts."""
 
-import base64
-import binascii
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from uuid import UUID
 
 from aiohttp import web
 
 from common.events import now
 from gateway.answers import json_answer
+from gateway.cursors import cursor, place
 from gateway.principal import principal_of
 from gateway.problems import FORBIDDEN, INVALID, Problem
 from gateway.routing import query_of
@@ -18,8 +16,6 @@ from gateway.walls.store import WallsStore
 
 LONGEST = timedelta(days=400)
 """Days of one answer: a year, and the month it is compared with."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class UsageApi:
@@ -57,11 +53,11 @@ class UsageApi:
         user = _user(request, query.user)
         since, until = self._days(query.since, query.until)
         rows = await self._store.records(
-            user, _midnight(since), _midnight(until + timedelta(days=1)), _place(query.cursor), query.limit + 1
+            user, _midnight(since), _midnight(until + timedelta(days=1)), place(query.cursor), query.limit + 1
         )
         page = [UsageRecord.model_validate(dict(row)) for row in rows[: query.limit]]
-        more = len(rows) > query.limit
-        return json_answer(UsageRecords(records=page, next_cursor=_cursor(page[-1]) if more else None))
+        following = cursor(page[-1].timestamp, page[-1].id) if len(rows) > query.limit else None
+        return json_answer(UsageRecords(records=page, next_cursor=following))
 
     def _days(self, since: date | None, until: date | None) -> tuple[date, date]:
         today = self._clock().astimezone(UTC).date()
@@ -88,20 +84,3 @@ def _user(request: web.Request, asked: str | None) -> str:
 
 def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def _cursor(record: UsageRecord) -> str:
-    place = f"{(record.timestamp - _EPOCH) // timedelta(microseconds=1)}/{record.id}"
-    return base64.urlsafe_b64encode(place.encode()).decode().rstrip("=")
-
-
-def _place(cursor: str | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
-        microseconds, _, act = raw.partition("/")
-        return _EPOCH + timedelta(microseconds=int(microseconds)), UUID(act)
-    except (ValueError, OverflowError, binascii.Error):
-        message = "is not a cursor of this list"
-        raise Problem(INVALID, f"cursor {message}.", errors=[("cursor", message)]) from None
