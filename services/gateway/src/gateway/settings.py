@@ -240,7 +240,10 @@ class GatewaySettings(CommonSettings):
         default=0, ge=0, description="Have browsers use nothing but https for so long; 0 says nothing of it."
     )
     retention_hours: float = Field(
-        default=1.0, gt=0, description="Hours between two looks for jobs whose plan's retention is over."
+        default=1.0, gt=0, description="Hours between two looks for what is kept for longer than it is to be."
+    )
+    audit_days: int = Field(
+        default=400, ge=0, le=36_500, description="Days that lines of the audit log are kept; 0 keeps them for ever."
     )
 
     @property
