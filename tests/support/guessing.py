@@ -1,4 +1,4 @@
-"""Logging in as a gateway judges it, without the HTTP around it, by thousands; and how often a password was looked at."""
+"""Logging in as a gateway judges it, by thousands, without HTTP around it; and how often a password was looked at."""
 
 import asyncio
 from collections import Counter

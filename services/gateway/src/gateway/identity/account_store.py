@@ -91,9 +91,7 @@ BETTER_HASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password
 
 LOGGED_IN = "UPDATE accounts SET last_login = now() WHERE id = $1"
 
-_CHANGEABLE = frozenset(
-    {"username", "username_key", "first_name", "last_name", "company", "role", "plan", "is_active"}
-)
+_CHANGEABLE = frozenset({"username", "username_key", "first_name", "last_name", "company", "role", "plan", "is_active"})
 _ENCRYPTED = frozenset({"first_name", "last_name", "company"})
 
 
