@@ -36,7 +36,7 @@ from gateway.database import Database
 from gateway.deferred import Deferred
 from gateway.door import Door
 from gateway.health import HealthApi
-from gateway.heap import keep_freed
+from gateway.heap import keep_freed, leave_alone
 from gateway.identity.opened import open_door
 from gateway.identity.room import Identity
 from gateway.jobs import JobsApi
@@ -261,6 +261,7 @@ async def main() -> int:
         configure("gateway", settings.log_level)
         keep_freed()
         async with gateway(settings) as url:
+            leave_alone()
             log.info("serving", url=url)
             await stop.wait()
             log.info("draining")
