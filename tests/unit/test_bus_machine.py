@@ -39,6 +39,8 @@ class BusMachine(RuleBasedStateMachine):
             self.index += 1
             for one in (event, transcribed(event)):
                 self.world.scripts[one.id] = data.draw(SCRIPTS)
+            if data.draw(st.sampled_from([False, False, True])):
+                self.world.errands[event.id] = data.draw(SCRIPTS)
             out = Outgoing(event.topic, event.key.encode(), body(event), headers(event, service="test"))
             copies = data.draw(st.sampled_from([1, 1, 1, 1, 1, 2]))
             self.world.calm = self.world.calm and copies == 1
