@@ -101,7 +101,7 @@ def test_a_job_costs_something_by_its_engine_or_its_translator(options: dict[str
         accepted=nobody,
         deferred=nobody,
         engines=ENGINES,
-        settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),  # type: ignore[arg-type]
+        settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),
         gate=Gate(nobody, engines=ENGINES),
     )
     assert acceptance.costs(JobOptions(**options)) is costs
