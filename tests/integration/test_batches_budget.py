@@ -47,7 +47,7 @@ class Side:
             eraser=parts,
             gate=parts,
             producer=parts,
-            settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),  # type: ignore[arg-type]
+            settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),
             spent=Spent(lambda: self.now),
         )
 

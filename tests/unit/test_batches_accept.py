@@ -6,13 +6,17 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from common.engines import ENGINES
 from common.events import BlobRef, UploadReceived
 from common.options import JobOptions
+from gateway.acceptance import Acceptance
 from gateway.batches.accept import Acceptor, OverBudget, PutOff
 from gateway.batches.work import Work
 from gateway.problems import BUDGET_USED_UP, TOO_MANY_JOBS, UNSUPPORTED, Problem
+from gateway.settings import GatewaySettings
 from gateway.uploads.models import Taken
 from gateway.uploads.problems import UPLOAD_BUSY
+from gateway.walls.gate import Gate
 from support.stories import Story
 
 
@@ -77,6 +81,30 @@ async def test_a_spent_budget_is_told_apart_from_limits_that_hold_for_every_job(
     with pytest.raises(PutOff) as caught:
         await acceptor(Neighbours(Problem(TOO_MANY_JOBS, "64"))).accept(item())
     assert not isinstance(caught.value, OverBudget)
+
+
+@pytest.mark.parametrize(
+    ("options", "costs"),
+    [
+        ({"provider": "deepgram"}, True),
+        ({"provider": "pocketsphinx"}, False),
+        ({"provider": "pocketsphinx", "translate": ("es",), "translator": "openai"}, True),
+        ({"provider": "pocketsphinx", "translate": ("es",), "translator": "apertium"}, False),
+    ],
+)
+def test_a_job_costs_something_by_its_engine_or_its_translator(options: dict[str, Any], costs: bool) -> None:
+    nobody: Any = None
+    acceptance = Acceptance(
+        producer=nobody,
+        control=nobody,
+        store=nobody,
+        accepted=nobody,
+        deferred=nobody,
+        engines=ENGINES,
+        settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),
+        gate=Gate(nobody, engines=ENGINES),
+    )
+    assert acceptance.costs(JobOptions(**options)) is costs
 
 
 @pytest.mark.parametrize(

@@ -207,7 +207,13 @@ async def test_a_row_that_cannot_be_read_fails_only_those_who_asked_for_it() -> 
     names = ("a", "bb", "torn", "ccc", "dddd", "torn")
     found = await asyncio.gather(*(batched.find(name) for name in names), return_exceptions=True)
     assert [one if isinstance(one, int) else type(one) for one in found] == [1, 2, ValueError, 3, 4, ValueError]
-    assert asked == [["a", "bb", "torn", "ccc", "dddd"], ["a", "bb"], ["torn", "ccc", "dddd"], ["torn"], ["ccc", "dddd"]]
+    assert asked == [
+        ["a", "bb", "torn", "ccc", "dddd"],
+        ["a", "bb"],
+        ["torn", "ccc", "dddd"],
+        ["torn"],
+        ["ccc", "dddd"],
+    ]
 
 
 async def test_a_database_that_is_away_is_told_to_all_and_asked_once() -> None:

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
+from pydantic import ValidationError
 
 from common.bus.producer import BusUnavailable
 from common.db.open_job import open_job
@@ -43,7 +44,8 @@ CLAIM_DUE = f"""
 WITH free AS (
     SELECT job_id FROM held_jobs WHERE claimed_at IS NULL OR claimed_at < statement_timestamp() - $3::interval),
      on_the_way AS (
-    SELECT owner FROM held_jobs WHERE claimed_at BETWEEN statement_timestamp() - $3::interval AND statement_timestamp()),
+    SELECT owner FROM held_jobs
+     WHERE claimed_at BETWEEN statement_timestamp() - $3::interval AND statement_timestamp()),
      backlog AS (
     SELECT (SELECT count(*) FROM ({_AT_WORK} LIMIT $1) AS at_work) + (SELECT count(*) FROM on_the_way) AS jobs),
      next AS (
@@ -154,7 +156,13 @@ class Deferred:
                 raise
             except Exception as error:  # Whatever it is, the others' jobs are not held up by it.
                 await self._execute(PUT_ASIDE, row["job_id"], ASIDE)
-                log.error("deferred_job_put_aside", job_id=str(row["job_id"]), error=type(error).__name__)
+                unreadable = isinstance(error, ValidationError)  # It would quote what it could not read.
+                log.error(  # noqa: TRY400
+                    "deferred_job_put_aside",
+                    job_id=str(row["job_id"]),
+                    error=type(error).__name__,
+                    exc_info=None if unreadable else error,
+                )
             else:
                 await self._execute(LET_GO, row["job_id"])
                 log.info("deferred_job_let_go", job_id=str(row["job_id"]))

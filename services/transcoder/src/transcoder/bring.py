@@ -59,9 +59,7 @@ class Bring:
             return fetched
         if context.cancelled():
             raise Cancelled
-        await context.publish(
-            StageProgress(**event.job, stage="transcoder", fraction=0.0, detail="Fetching the file")
-        )
+        await context.publish(StageProgress(**event.job, stage="transcoder", fraction=0.0, detail="Fetching the file"))
         return await self._remote.fetch(event, context.cancelled)
 
 

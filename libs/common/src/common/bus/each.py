@@ -47,7 +47,7 @@ class Each:
             solitude=solitude,
             crew=crew,
             again=self.window.put_first,
-            aside=None if self.before is None else self.before.put,
+            aside=self._put_aside,
         )
         self.subscriptions = [
             self._subscription(topic, service, crew, bulk=topic.endswith(".bulk")) for topic in topics_of(stage.event)
@@ -79,6 +79,10 @@ class Each:
 
     def _put(self, deliveries: list[Delivery]) -> None:
         self.window.put(self.worker.admit(deliveries))
+
+    def _put_aside(self, delivery: Delivery, owner: str) -> None:
+        if self.before is not None:
+            self.before.put(delivery, owner)
 
     def _made_room(self) -> None:
         for subscription in self.subscriptions:

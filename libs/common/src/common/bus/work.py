@@ -19,7 +19,7 @@ from common.bus.prefix import Prefix
 from common.bus.producer import Producer
 from common.bus.record import Record
 from common.bus.solitude import Solitude
-from common.bus.stage import Control, EachStage
+from common.bus.stage import Before, Control, EachStage
 from common.bus.subscription import Taken
 from common.envelope import Undecodable, decode_attributes
 from common.errors import Transient
@@ -131,7 +131,7 @@ class Worker:
         solitude: Solitude,
         crew: Crew,
         again: Callable[[Delivery], None],
-        aside: Callable[[Delivery, str], None] | None = None,
+        aside: Callable[[Delivery, str], None],
     ) -> None:
         self.service = service
         self.producer = producer
@@ -214,7 +214,8 @@ class Worker:
             return
         context = EventContext(record, event, self, trace.child(attributes.get("traceparent")))
         try:
-            if not await self._sent_aside(delivery, event, context):
+            before = self._stage.before
+            if before is None or delivery.prepared or not await self._sent_aside(before, delivery, event, context):
                 await self._follow(self._handling, delivery, event, context)
         except asyncio.CancelledError:
             if not delivery.finished:  # it may be done, and only its lease not yet given back
@@ -242,10 +243,7 @@ class Worker:
         if delivery.prepared:
             self._again(delivery)
 
-    async def _sent_aside(self, delivery: Delivery, event: Event, context: EventContext) -> bool:
-        before = self._stage.before
-        if before is None or self._aside is None or delivery.prepared:
-            return False
+    async def _sent_aside(self, before: Before, delivery: Delivery, event: Event, context: EventContext) -> bool:
         try:
             if not await before.needed(event):
                 return False
@@ -256,10 +254,9 @@ class Worker:
         return True
 
     async def _prepare(self, delivery: Delivery, event: Event, context: EventContext) -> None:
-        before = self._stage.before
-        assert before is not None
         try:
-            await before.handler(event, context)
+            if self._stage.before is not None:
+                await self._stage.before.handler(event, context)
         except Exception as error:
             await self._fail(delivery, event, error, context)
         else:
