@@ -78,15 +78,20 @@ class Side:
             raise BlobsUnavailable
 
     async def send(
-        self, body: bytes, key: str | None = None, kind: str = "application/x-ndjson", *, cut: bool = False, **more: str
+        self, body: bytes, key: str | None = None, kind: str = "application/x-ndjson", **more: str
     ) -> web.Response:
-        loop = asyncio.get_running_loop()
-        payload = aiohttp.StreamReader(Mock(_reading_paused=False), 2**16, loop=loop)
-        payload.feed_data(body)
-        if cut:
-            loop.call_later(0, payload.set_exception, ConnectionResetError())
-        else:
-            payload.feed_eof()
+        payload = self.body(body)
+        payload.feed_eof()
+        return await self.request(payload, key, kind, **more)
+
+    def body(self, begins: bytes) -> aiohttp.StreamReader:
+        payload = aiohttp.StreamReader(Mock(_reading_paused=False), 2**16, loop=asyncio.get_running_loop())
+        payload.feed_data(begins)
+        return payload
+
+    async def request(
+        self, payload: aiohttp.StreamReader, key: str | None, kind: str = "application/x-ndjson", **more: str
+    ) -> web.Response:
         headers = {"Content-Type": kind, **({"Idempotency-Key": key} if key else {}), **more}
         request = make_mocked_request("POST", "/v1/batches", headers, payload=payload)
         request[PRINCIPAL] = ANN
@@ -104,9 +109,16 @@ class Side:
 
     async def first_stretch(self, key: str) -> None:
         """A submit whose client goes when a thousand lines are kept."""
+        payload = self.body(b"".join(LINES[:1100]))
+        sending = asyncio.create_task(self.request(payload, key))
+        await eventually(self.has_some)
+        payload.set_exception(ConnectionResetError())
         with pytest.raises(ConnectionError):
-            await self.send(b"".join(LINES[:1100]), key, cut=True)
+            await sending
         assert await self.received() == [1000]
+
+    async def has_some(self) -> bool:
+        return await self.received() == [1000]
 
 
 @pytest.fixture
