@@ -1,6 +1,7 @@
 """Items that cost something, of an owner whose budget is used up: they wait, and stand in nobody's way."""
 
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -47,7 +48,7 @@ class Side:
             eraser=parts,
             gate=parts,
             producer=parts,
-            settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),
+            settings=GatewaySettings(operator_key_file=Path("key"), encryption_keys_file=Path("keys")),
             spent=Spent(lambda: self.now),
         )
 

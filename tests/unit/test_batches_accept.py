@@ -1,5 +1,6 @@
 """How an item that names a held upload becomes an event, and what makes it wait."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -101,7 +102,7 @@ def test_a_job_costs_something_by_its_engine_or_its_translator(options: dict[str
         accepted=nobody,
         deferred=nobody,
         engines=ENGINES,
-        settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),
+        settings=GatewaySettings(operator_key_file=Path("key"), encryption_keys_file=Path("keys")),
         gate=Gate(nobody, engines=ENGINES),
     )
     assert acceptance.costs(JobOptions(**options)) is costs
