@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -60,7 +61,7 @@ class Side:
             blobs=neighbours,
             crypt=Crypt([Fernet.generate_key().decode()]),
             wake=lambda: None,
-            settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x", batch_items=1200),  # type: ignore[arg-type]
+            settings=GatewaySettings(operator_key_file=Path("/x"), encryption_keys_file=Path("/x"), batch_items=1200),
         )
 
     def plan(self, options: object) -> None:
