@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +30,7 @@ class ReleaseStore:
         self._database = database
 
     async def claim(self, owner: str, *, outstanding: int, turn: int) -> list[Work]:
-        """Take the owner's next items, oldest batch first.
+        """Take the owner's next items, oldest batch first, those that are deferred after all others.
 
         Parameters
         ----------
@@ -40,7 +39,7 @@ class ReleaseStore:
         turn
             Items taken at most.
         """
-        return (await self._claim(owner, outstanding, turn, turn, None, lambda _: True)).works
+        return (await self._claim(owner, outstanding, turn, None, None, lambda _: True)).works
 
     async def claim_free(
         self, owner: str, *, outstanding: int, turn: int, after: Place | None, free: Callable[[Mapping[str, Any]], bool]
@@ -61,26 +60,40 @@ class ReleaseStore:
         owner: str,
         outstanding: int,
         turn: int,
-        look: int,
+        look: int | None,
         after: Place | None,
         wanted: Callable[[Mapping[str, Any]], bool],
     ) -> Looked:
         async with self._database.connection() as connection, connection.transaction():
             if not await connection.fetchval(sql.MY_TURN, owner):
                 return Looked([], after, more=False)  # Another gateway counts and claims for this owner just now.
-            turn = min(turn, outstanding - await connection.fetchval(sql.OUTSTANDING, owner))
-            if turn <= 0:
-                return Looked([], after, more=False)
-            place = after or (None, None, None)
-            rows = await connection.fetch(sql.NEXT_WAITING, owner, look, *place)
-            taken = list(islice((row for row in rows if wanted(row["options"])), turn))
-            works = [_work(row, job_of(row, row["attempt"])) for row in taken]
+            out = await connection.fetchrow(sql.OUTSTANDING, owner)
+            works: list[Work] = []
+            moving, more = True, False
+            # Each kind has room of its own: what is held is in nobody's way, and is held though others are at work, for
+            # its deadline is looked at only then.
+            for deferred, room in ((False, outstanding - out["at_work"]), (True, outstanding - out["deferred"])):
+                if after is not None and after[0] > deferred:
+                    continue
+                most = min(turn, len(works) + room)
+                if len(works) >= most:
+                    moving = False
+                    continue
+                place = after[1:] if after is not None and after[0] == deferred else (None, None, None)
+                limit = look or most - len(works)
+                rows = await connection.fetch(sql.NEXT_WAITING[deferred], owner, limit, *place)
+                full = False
+                for row in rows:
+                    if wanted(row["options"]):
+                        if full := len(works) == most:
+                            break
+                        works.append(_work(row, job_of(row, row["attempt"])))
+                    if moving:  # The place goes past nothing that only found no room.
+                        after = (deferred, row["created_at"], row["batch_id"], row["line"])
+                more |= moving and not full and len(rows) == limit
+                moving &= not full and len(rows) < limit
             await connection.execute(sql.CLAIM, *_keys(works))
-        full = len(taken) == turn
-        last = taken[-1] if full else rows[-1] if rows else None
-        if last is not None:
-            after = (last["created_at"], last["batch_id"], last["line"])
-        return Looked(works, after, more=full or len(rows) == look)
+        return Looked(works, after, more=more or len(works) == turn)
 
     async def claim_again(self, *, older_than: timedelta, limit: int) -> list[Work]:
         """Take items over that were claimed and not released: their gateway died, or Kafka was away."""

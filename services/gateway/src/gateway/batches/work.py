@@ -8,8 +8,8 @@ from uuid import UUID
 
 from common import ids
 
-Place = tuple[datetime, UUID, int]
-"""A place in the order of an owner's items: when the batch was made, the batch, the line."""
+Place = tuple[bool, datetime, UUID, int]
+"""A place in the order of an owner's items: whether it may wait, when the batch was made, the batch, the line."""
 
 
 def job_of(item: Mapping[str, Any], attempt: int) -> UUID:

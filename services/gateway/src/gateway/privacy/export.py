@@ -160,15 +160,13 @@ def _recording(job: Job) -> str:
     return f"recording.{ending}" if ending and ending.isascii() and ending.isalnum() else "recording"
 
 
-def _cell(value: Any) -> str:
-    """A value as a cell; a text that a spreadsheet would take for a formula is marked as text."""
+def _cell(value: Any) -> Any:
+    """A value as a cell."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict | list):
         return _json(value, indent=None)
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if value is None else str(value)
+    return value
 
 
 def _json(value: Any, indent: int | None = 2) -> str:
