@@ -1,11 +1,13 @@
 """Encrypted texts: newest key first, older ones still read, and files that are none are told without being quoted."""
 
+import json
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
 
 from common.crypt import Crypt, Undecipherable, generate
+from gateway.identity import rules
 from gateway.identity.confirmation import Confirmations
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -59,3 +61,9 @@ def test_a_confirmation_is_good_for_its_time_and_is_no_other_text() -> None:
     assert Confirmations(crypt, seconds=-1).read(Confirmations(crypt, seconds=-1).token("address")) is None
     for other in ("", "x", crypt.encrypt("swr_token"), crypt.encrypt("[]"), crypt.encrypt("{}"), crypt.encrypt("1")):
         assert confirmations.read(other) is None
+    # A name, sealed with the same keys, that says all that a token says.
+    name = rules.plain(json.dumps({"confirm": "register", "until": 4e9, "values": {"role": "admin"}}), 200)
+    marked = rules.plain("\0confirm\0" + (name or ""), 200)
+    for text in (name, marked):
+        assert text is not None
+        assert confirmations.read(crypt.encrypt(text)) is None

@@ -9,6 +9,7 @@ from pydantic_settings import NoDecode
 
 from common.options import PluginName
 from common.settings import CommonSettings
+from gateway.identity.foreign_rights import USUAL
 from gateway.walls.plans import Plans
 
 SHORTEST_SECRET = 16
@@ -142,6 +143,19 @@ class GatewaySettings(CommonSettings):
         gt=0,
         validation_alias=AliasChoices("AUTH0_REQUEST_TIMEOUT", "SCRIBEWIRE_OIDC_SECONDS"),
         description="Longest wait for an answer of the issuer, in seconds.",
+    )
+
+    oidc_scopes: str = Field(
+        default=USUAL,
+        description="What its tokens may do that name no scope of ours in `scope` or `permissions`, spaces between.",
+    )
+    oidc_scope_names: dict[str, str] = Field(
+        default_factory=dict,
+        description="What other words in these claims stand for, as JSON: word and scopes, spaces between.",
+    )
+    oidc_consent: bool = Field(
+        default=True,
+        description="Take no jobs of who comes in with its tokens before they agreed here to what is kept of them.",
     )
 
     @field_validator(
