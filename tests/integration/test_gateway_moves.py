@@ -25,10 +25,15 @@ from gateway.identity.arrival import Arrival
 from gateway.identity.audit import AuditLog
 from gateway.identity.confirmation import Confirmations
 from gateway.identity.mailbox import Mailbox
+from gateway.identity.models import ProfileChange
 from gateway.identity.passwords import Passwords
+from gateway.identity.profile import ProfileApi
 from gateway.identity.register import RegisterApi
+from gateway.identity.session_store import SessionStore
 from gateway.identity.throttle import Throttle
+from gateway.principal import PRINCIPAL, Principal
 from gateway.problems import Problem
+from gateway.routing import BODY
 from support.gateway import encryption_keys
 from support.platform import fresh_database
 
@@ -45,6 +50,7 @@ class AtOnce(AccountStore):
         found = await super().person(account)
         if self.looking is not None:
             await self.looking.wait()
+            self.looking = None
         return found
 
 
@@ -55,11 +61,12 @@ class World:
     pool: asyncpg.Pool
     accounts: AtOnce
     register: RegisterApi
+    profile: ProfileApi
     confirmations: Confirmations
 
-    async def account(self, name: str) -> AccountRow:
+    async def account(self, name: str, password_hash: str | None = "$argon2id$") -> AccountRow:
         """Somebody new."""
-        new = NewAccount(email=f"{name}@example.org", username=name, password_hash="$argon2id$", consents={})
+        new = NewAccount(email=f"{name}@example.org", username=name, password_hash=password_hash, consents={})
         return await self.accounts.add(new)
 
     async def link(self, account: AccountRow, email: str) -> str:
@@ -79,10 +86,18 @@ class World:
     async def answer_at_once(self, *tokens: str) -> list[dict[str, Any] | None]:
         """The same of several, all of whom have looked at their account before one changes it."""
         self.accounts.looking = asyncio.Barrier(len(tokens))
+        return await asyncio.gather(*map(self.answer, tokens))
+
+    async def change(self, account: AccountRow, email: str) -> dict[str, Any] | None:
+        """PATCH the address where no mail is sent; the document of the problem that comes of it, if any."""
+        request = make_mocked_request("PATCH", "/v1/account")
+        request[BODY] = ProfileChange(email=email)
+        request[PRINCIPAL] = Principal(account.owner, "session", frozenset({"account"}))
         try:
-            return await asyncio.gather(*map(self.answer, tokens))
-        finally:
-            self.accounts.looking = None
+            await self.profile.change(request)
+        except Problem as problem:
+            return problem.document
+        return None
 
     async def lines(self, account: AccountRow) -> int:
         """How often the audit log says that the address was changed."""
@@ -111,19 +126,20 @@ async def opened(dsn: str, folder: Path) -> AsyncIterator[World]:
     async with open_pool(CommonSettings(database_url=SecretStr(dsn), _env_file=None)) as pool:
         database = Database(pool, seconds=10)
         accounts, confirmations = AtOnce(database, crypt), Confirmations(crypt)
-        register = RegisterApi(
-            accounts=accounts,
-            passwords=passwords,
-            throttle=Throttle(database),
-            arrival=cast("Arrival", None),  # nobody who has an account arrives by these mails
-            mailbox=Mailbox(database, crypt, on=True),
-            confirmations=confirmations,
-            audit=AuditLog(database, callers),
-            callers=callers,
-            base="https://scribewire.example.org",
-            confirm=True,
-        )
-        yield World(pool, accounts, register, confirmations)
+        parts: dict[str, Any] = {
+            "accounts": accounts,
+            "passwords": passwords,
+            "throttle": Throttle(database),
+            "mailbox": Mailbox(database, crypt, on=True),
+            "confirmations": confirmations,
+            "audit": AuditLog(database, callers),
+            "callers": callers,
+            "base": "https://scribewire.example.org",
+        }
+        # Nobody who has an account arrives by these mails.
+        register = RegisterApi(**parts, arrival=cast("Arrival", None), confirm=True)
+        sessions = SessionStore(database, crypt)
+        yield World(pool, accounts, register, ProfileApi(**parts, sessions=sessions, confirm=False), confirmations)
     passwords.close()
 
 
@@ -151,6 +167,19 @@ async def test_of_two_links_of_one_account_answered_at_once_one_counts(world: Wo
     assert told == [await world.answer(links[0])] * 2, "in the words of a link that was used"
     assert (told[0]["status"], told[0]["errors"][0]["field"]) == (422, "token")
     assert await world.lines(ann) == 1
+
+
+async def test_of_two_changes_at_once_where_no_mail_is_sent_one_counts(world: World) -> None:
+    ann = await world.account("ann", None)
+    world.accounts.looking = asyncio.Barrier(2)
+    met = await asyncio.gather(world.change(ann, NEW), world.change(ann, "other@example.org"))
+    [told] = [document for document in met if document is not None]
+    assert (told["status"], told["errors"][0]["field"]) == (422, "email")
+    person = await world.accounts.person(ann.id)
+    assert person is not None
+    assert person.account.email == (NEW, "other@example.org")[met.index(None)]
+    assert await world.lines(ann) == 1
+    assert await world.change(ann, "third@example.org") is None
 
 
 async def test_a_link_is_void_when_the_password_is_changed_while_it_is_answered(world: World) -> None:

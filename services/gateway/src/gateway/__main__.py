@@ -114,7 +114,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         jobs = Jobs(store=store, accepted=accepted, control=control)
         health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
-        webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
+        webhooks = WebhooksApi(store=store, crypt=crypt, allow_private=settings.webhook_allow_private)
         engines = catalogue.configured(ProviderSettings())
         walls = Walls(database=database, settings=settings, engines=engines, audit=identity.audit)
         deferred = Deferred(

@@ -27,7 +27,7 @@ class GatewaySettings(CommonSettings):
     )
     operator_key_file: Path = Field(description="File with the operator's key; the gateway does not start without it.")
     encryption_keys_file: Path = Field(
-        description="File with Fernet keys, one a line, newest first, for what PostgreSQL keeps encrypted."
+        description="File with Fernet keys, one a line, for what PostgreSQL keeps encrypted; the first encrypts."
     )
     public_url: str | None = Field(
         default=None, description="Where people find the gateway, for links in mails; by default the address here."

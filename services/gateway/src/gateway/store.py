@@ -172,11 +172,11 @@ class Store:
         async with self._database.connection() as connection:
             return [row["owner"] for row in await connection.fetch(OWNERS)]
 
-    async def add_webhook(self, owner: str, webhook: Webhook, secret: str) -> None:
-        """Register an address."""
+    async def add_webhook(self, owner: str, webhook: Webhook, sealed: str) -> None:
+        """Register an address; its secret comes encrypted (`common.webhook_secrets`)."""
         async with self._database.connection() as connection:
             await connection.execute(
-                ADD_WEBHOOK, webhook.id, owner, webhook.url, secret, webhook.events, webhook.created_at
+                ADD_WEBHOOK, webhook.id, owner, webhook.url, sealed, webhook.events, webhook.created_at
             )
 
     async def webhooks(self, owner: str) -> list[Webhook]:
