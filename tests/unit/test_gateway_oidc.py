@@ -4,6 +4,8 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -13,6 +15,7 @@ from gateway.identity.foreign_rights import USUAL, ForeignRights
 from gateway.identity.jwks import LARGEST_ANSWER, IssuerUnavailable, Jwks, is_safe
 from gateway.identity.oidc import Foreign, Oidc
 from gateway.identity.refused import Refused
+from gateway.settings import GatewaySettings
 from support.fake_oidc import AUDIENCE, FakeIssuer, fake_issuer, new_key, public_jwk, signed
 from support.forged import forged
 from support.waiting import eventually
@@ -82,6 +85,22 @@ def test_rights_name_scopes_that_there_are() -> None:
     for usual, names in (("jobs:raed", {}), ("", {"a": "everything"}), ("stream", {})):
         with pytest.raises(ValueError, match="not scopes"):
             ForeignRights.read(usual, names)
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [("", {}), (" ", {}), ('{"transcribe": "jobs:read"}', {"transcribe": "jobs:read"}), ("{", None), ("[1]", None)],
+)
+def test_words_of_an_issuer_are_set_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, names: dict[str, str] | None
+) -> None:
+    monkeypatch.setenv("SCRIBEWIRE_OIDC_SCOPE_NAMES", written)
+    files: dict[str, Any] = {"operator_key_file": tmp_path, "encryption_keys_file": tmp_path}
+    if names is None:
+        with pytest.raises(ValueError, match="oidc_scope_names"):
+            GatewaySettings(_env_file=None, **files)
+    else:
+        assert GatewaySettings(_env_file=None, **files).oidc_scope_names == names
 
 
 async def test_clocks_may_differ_by_half_a_minute(setting: Setting) -> None:

@@ -1,5 +1,6 @@
 """Settings of the gateway."""
 
+import json
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -149,7 +150,7 @@ class GatewaySettings(CommonSettings):
         default=USUAL,
         description="What its tokens may do that name no scope of ours in `scope` or `permissions`, spaces between.",
     )
-    oidc_scope_names: dict[str, str] = Field(
+    oidc_scope_names: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
         description="What other words in these claims stand for, as JSON: word and scopes, spaces between.",
     )
@@ -157,6 +158,12 @@ class GatewaySettings(CommonSettings):
         default=True,
         description="Take no jobs of who comes in with its tokens before they agreed here to what is kept of them.",
     )
+
+    @field_validator("oidc_scope_names", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        # Read here, for an empty one is none, too.
+        return (json.loads(value) if value.strip() else {}) if isinstance(value, str) else value
 
     @field_validator(
         *("key_pepper", "legacy_api_key", "oidc_issuer", "oidc_audience", "auth0_domain", "auth0_audience"),

@@ -44,9 +44,7 @@ class KeysApi:
     async def create(self, request: web.Request) -> web.Response:
         """POST /v1/keys."""
         asked, principal = body_of(request, NewApiKey), principal_of(request)
-        name = rules.plain(asked.name, rules.LONGEST_NAME) if asked.name.isprintable() else None
-        if name is None:
-            raise _invalid("name", "must be readable text")
+        name = _name(asked.name)
         scopes, ends = _scopes(asked, principal), _end(asked)
         made = await self._keys.create(principal, name=name, scopes=scopes, expires_at=ends)
         if made is None:
@@ -113,6 +111,16 @@ class StreamTokensApi:
         )
         ends = datetime.now(UTC) + timedelta(seconds=seconds)
         return json_answer(StreamToken(token=token, expires_in=seconds, expires_at=ends), status=201)
+
+
+def _name(text: str) -> str:
+    try:
+        name = rules.plain(text, rules.LONGEST_NAME) if text.isprintable() else None
+    except ValueError as error:  # some characters are two in NFC
+        raise _invalid("name", str(error)) from None
+    if name is None:
+        raise _invalid("name", "must be readable text")
+    return name
 
 
 def _scopes(asked: NewApiKey, principal: Principal) -> tuple[KeyScope, ...]:
