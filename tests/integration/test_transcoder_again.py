@@ -19,7 +19,7 @@ from support import media
 from support.transcoding import OWNER, SHA256, Nowhere, Told
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
-from transcoder.ports import Decoder, Decoding
+from transcoder.ports import Decoder, Decoding, Keeping
 from transcoder.settings import TranscoderSettings
 
 OPTIONS = JobOptions(translate=("es",))
@@ -38,7 +38,7 @@ SPANISH = Translation(
 class Untouched(Decoder):
     """A decoder that must not be used."""
 
-    def open(self, source: Path) -> AbstractAsyncContextManager[Decoding]:
+    def open(self, source: Path, keeping: Keeping | None = None) -> AbstractAsyncContextManager[Decoding]:
         raise AssertionError(source)
 
 

@@ -11,7 +11,7 @@ from common.events import ErrorInfo, UploadReceived
 from common.options import BESIDE_THE_RESULT, JobOptions
 from gateway.batched import Batched
 from gateway.database import Database
-from gateway.models import Job, Links, TranslationState, Webhook
+from gateway.models import Job, Links, TranslationState, Webhook, told_of
 
 _JOB = """
 SELECT id, owner, status, stage, fraction, detail, lane, filename, content_type, size, sha256, options, created_at,
@@ -48,8 +48,9 @@ SAME_AGAIN = """
 SELECT id FROM jobs
  WHERE owner = $1 AND sha256 = $2 AND status = 'completed' AND provider = $3 AND options - $4::text[] = $5
    AND NOT EXISTS (SELECT FROM translations WHERE job_id = jobs.id AND error_code IS NOT NULL)
- ORDER BY reused_from IS NOT NULL, finished_at DESC
+ ORDER BY $6::text IS NOT NULL AND options->>'audio_format' IS DISTINCT FROM $6, reused_from IS NOT NULL, finished_at DESC
  LIMIT 1"""
+"""Options are compared without those that have no part in the result; audio stored in the same format can be copied."""
 
 KNOWN_JOBS = """
 SELECT id FROM jobs WHERE id = ANY($1)
@@ -146,7 +147,7 @@ class Store:
         asked = options.model_dump(mode="json", exclude=set(BESIDE_THE_RESULT))
         async with self._database.connection() as connection:
             found: UUID | None = await connection.fetchval(
-                SAME_AGAIN, owner, sha256, provider, BESIDE_THE_RESULT, asked
+                SAME_AGAIN, owner, sha256, provider, BESIDE_THE_RESULT, asked, options.audio_format
             )
             return found
 
@@ -204,7 +205,8 @@ def _job_row(row: Any, translations: Sequence[Any]) -> JobRow:
             priority=row["lane"],
             error=_error(row),
             translations=tuple(_translation(language, done.get(language)) for language in options.translate),
-            links=Links.of(row["id"]),
+            links=Links.of(row["id"], options),
+            **told_of(row["media"]),
         ),
         transcript=row["transcript_blob"],
         translations={language: t["blob"] for language, t in done.items() if t["blob"] is not None},
@@ -212,7 +214,7 @@ def _job_row(row: Any, translations: Sequence[Any]) -> JobRow:
 
 
 _SAME = (
-    *("id", "stage", "filename", "size", "sha256", "content_type", "language", "duration", "media", "words"),
+    *("id", "stage", "filename", "size", "sha256", "content_type", "language", "duration", "words"),
     *("segments", "provider", "model", "reused_from", "created_at", "updated_at", "finished_at"),
 )
 """Columns that are the job's fields by the same name."""

@@ -28,7 +28,13 @@ async def build() -> AsyncIterator[Service]:
         ):
             stage = EachStage(
                 event=UploadReceived,
-                handler=Transcode(blobs=blobs, decoder=decoder, remote=remote, preprocess=preprocess),
+                handler=Transcode(
+                    blobs=blobs,
+                    decoder=decoder,
+                    remote=remote,
+                    preprocess=preprocess,
+                    largest_audio=settings.largest_audio,
+                ),
                 concurrency=settings.slots,
                 leased=True,
             )
