@@ -23,6 +23,7 @@ def test_every_option_can_be_written_as_text() -> None:
             ("diarize", "true"),
             ("speakers", "2"),
             ("priority", "bulk"),
+            ("audio_format", "opus"),
         ]
     )
     assert options == JobOptions(
@@ -32,7 +33,15 @@ def test_every_option_can_be_written_as_text() -> None:
         diarize=True,
         speakers=2,
         priority="bulk",
+        audio_format="opus",
     )
+
+
+def test_an_audio_format_that_is_none_is_told_which_there_are() -> None:
+    with pytest.raises(Problem) as caught:
+        job_options([("audio_format", "aiff")])
+    [error] = caught.value.document["errors"]
+    assert error["message"] == "must be one of wav, mp3, ogg, opus, flac"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +53,8 @@ def test_every_option_can_be_written_as_text() -> None:
         ([("speakers", "11")], "speakers"),
         ([("diarize", "perhaps")], "diarize"),
         ([("priority", "urgent")], "priority"),
+        ([("audio_format", "aiff")], "audio_format"),
+        ([("audio_format", "")], "audio_format"),
         ([("language", "en"), ("language", "de")], "language"),
         ([("translate", "es,!!")], "translate.1"),
         ([("", "x")], "body"),

@@ -48,9 +48,10 @@ SAME_AGAIN = """
 SELECT id FROM jobs
  WHERE owner = $1 AND sha256 = $2 AND status = 'completed' AND provider = $3 AND options - $4::text[] = $5
    AND NOT EXISTS (SELECT FROM translations WHERE job_id = jobs.id AND error_code IS NOT NULL)
- ORDER BY $6::text IS NOT NULL AND options->>'audio_format' IS DISTINCT FROM $6, reused_from IS NOT NULL, finished_at DESC
+ ORDER BY $6::text IS NOT NULL AND options->>'audio_format' IS DISTINCT FROM $6,
+          reused_from IS NOT NULL, finished_at DESC
  LIMIT 1"""
-"""Options are compared without those that have no part in the result; audio stored in the same format can be copied."""
+"""Of several the one that has stored the audio as it is asked for: that can be copied as well."""
 
 KNOWN_JOBS = """
 SELECT id FROM jobs WHERE id = ANY($1)

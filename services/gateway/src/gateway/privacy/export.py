@@ -38,8 +38,8 @@ batches.json        your batches; batch_items.csv has their items, one a line
 activity.csv        what you did, as our audit log has it
 usage.csv           what was done for you, and what it cost
 jobs.csv            your jobs, one a line
-jobs/               a folder for each job: the recording, the audio that was stored of it in another format, its transcript
-                    and translations as text and, with all details, as JSON, and job.json with how it went{left_out}
+jobs/               a folder for each job: the recording, its audio in the format you asked for, its transcript and
+                    translations as text and, with all details, as JSON, and job.json with how it went{left_out}
 
 Times are in UTC. Text is UTF-8.
 """
