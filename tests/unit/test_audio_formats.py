@@ -61,7 +61,7 @@ async def stored(room: Room, event: UploadReceived) -> tuple[StoredAudio, bytes]
 
 def read_back(content: bytes) -> tuple[StoredAudio, float]:
     """What another reader finds in a file; its length as its container has it and as it is decoded."""
-    with av.open(io.BytesIO(content)) as container:
+    with av.open(io.BytesIO(content), "r") as container:
         [stream] = container.streams
         assert isinstance(stream, av.AudioStream)
         context = stream.codec_context

@@ -37,13 +37,6 @@ def test_every_option_can_be_written_as_text() -> None:
     )
 
 
-def test_an_audio_format_that_is_none_is_told_which_there_are() -> None:
-    with pytest.raises(Problem) as caught:
-        job_options([("audio_format", "aiff")])
-    [error] = caught.value.document["errors"]
-    assert error["message"] == "must be one of wav, mp3, ogg, opus, flac"
-
-
 @pytest.mark.parametrize(
     ("fields", "named"),
     [

@@ -78,6 +78,7 @@ class Encoder:
         channels = target.channels(frame.layout.nb_channels)
         bit_rate = (target.bit_rate or 0) * channels
         stream = container.add_stream(target.encoder, rate=target.rate(frame.sample_rate), bit_rate=bit_rate)
+        assert isinstance(stream, AudioStream)  # noqa: S101 - every encoder of the table is one of audio
         stream.codec_context.layout = "mono" if channels == 1 else "stereo"
         stream.codec_context.thread_count = 1
         return container, stream
