@@ -18,7 +18,7 @@ from gateway.lookup import Jobs
 from gateway.models import Job, Links, Status, told_of
 from gateway.principal import PRINCIPAL, SCOPES, Principal
 from gateway.problems import Handler, answer_problems
-from gateway.store import JobRow
+from gateway.rows import JobRow
 
 OWNER = "ann"
 JOB = uuid4()
