@@ -28,6 +28,7 @@ from gateway.acceptance import Acceptance
 from gateway.accepted import Accepted
 from gateway.accesslog import AccessLog
 from gateway.app import application
+from gateway.audio import Audio
 from gateway.batches.room import BatchesRoom
 from gateway.batches.sources import Sources
 from gateway.broker import Broker
@@ -168,6 +169,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             "get_job": jobs_api.get,
             "watch_job": Watch(jobs=jobs, live=live, settings=settings),
             "get_transcript": Transcripts(jobs=jobs, blobs=blobs),
+            "get_audio": Audio(jobs=jobs, blobs=blobs),
             "cancel_job": jobs_api.cancel,
             "delete_job": jobs_api.delete,
             "add_webhook": webhooks.add,

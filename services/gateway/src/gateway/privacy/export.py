@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from common import layout
+from common.audio_formats import AUDIO_FORMATS
 from common.blobs import BlobNotFound, Blobs, read_all
 from common.crypt import Crypt
 from common.formats import render
@@ -37,8 +39,8 @@ batches.json        your batches; batch_items.csv has their items, one a line
 activity.csv        what you did, as our audit log has it
 usage.csv           what was done for you, and what it cost
 jobs.csv            your jobs, one a line
-jobs/               a folder for each job: the recording, its transcript and translations as text and, with all details,
-                    as JSON, and job.json with how it went{left_out}
+jobs/               a folder for each job: the recording, its audio in the format you asked for, its transcript and
+                    translations as text and, with all details, as JSON, and job.json with how it went{left_out}
 
 Times are in UTC. Text is UTF-8.
 """
@@ -135,15 +137,19 @@ class Export:
             archive.text(f"{folder}/{name}.json", raw.decode(), modified=at)
             archive.text(f"{folder}/{name}.txt", await asyncio.to_thread(_text, raw, model), modified=at)
         yield archive.take()
-        source = await self._privacy.source(owner, job.id) if recordings else None
-        if source is not None:
-            name = f"{folder}/{_recording(job)}"
+        sounds: dict[str, str] = {}
+        if recordings and (source := await self._privacy.source(owner, job.id)) is not None:
+            sounds[_recording(job)] = source
+        if recordings and job.options.audio_format is not None:
+            ending = AUDIO_FORMATS[job.options.audio_format].ending
+            sounds[f"audio.{ending}"] = layout.stored_audio(owner, job.id, ending)
+        for name, blob in sounds.items():
             try:
-                async with aclosing(archive.member(name, self._blobs.read(source), modified=at)) as recording:
-                    async for chunk in recording:
+                async with aclosing(archive.member(f"{folder}/{name}", self._blobs.read(blob), modified=at)) as sound:
+                    async for chunk in sound:
                         yield chunk
             except BlobNotFound:
-                pass  # erased since
+                pass  # erased since, or not stored yet
 
 
 def _text(raw: bytes, model: type[Transcript] | type[Translation]) -> str:
