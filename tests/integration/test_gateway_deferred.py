@@ -61,7 +61,7 @@ async def test_a_deferred_job_waits_for_its_owners_others_and_goes_as_bulk(
     first = await submit(gateway)
     await eventually(lambda: first in stage.events)
     waits = await gateway.submit(priority="deferred", deadline=in_minutes(60))
-    assert (waits["status"], waits["priority"], waits["options"]["priority"]) == ("queued", "bulk", "deferred")
+    assert (waits["status"], waits["priority"], waits["lane"]) == ("queued", "deferred", "bulk")
     urgent = await submit(gateway, priority="deferred", deadline=in_minutes(5))
     await eventually(lambda: urgent in stage.events)  # within the margin, so it goes whoever is at work
     assert UUID(waits["id"]) not in stage.events

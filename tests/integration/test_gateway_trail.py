@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
 from gateway.callers import Callers
@@ -89,6 +88,8 @@ def test_what_changes_something_of_an_owner_is_told_of() -> None:
         *("create_key", "rotate_key", "revoke_key", "auth_create_key", "auth_rotate_key", "auth_revoke_key"),
         *("change_account", "put_profile", "patch_profile", "change_password"),
         *("logout", "logout_all", "delete_account"),
+        "add_webhook",
+        *("create_upload", "send_to_upload", "drop_upload", "post_to_upload"),
         *("admin_change_account", "change_account_limits"),
     }
     # A token of a minute for one page is no change; who it was made for is told when it opens something.
@@ -112,9 +113,8 @@ class _Away(AuditLog):
 async def test_lines_wait_for_postgres_and_the_oldest_go_when_there_are_too_many() -> None:
     log = _Away()
     trail = Trail(log, most=3)
-    answer = web.Response(headers={"Location": "/v1/jobs/7"})
     for number in range(5):
-        trail.add(make_mocked_request("POST", "/v1/jobs"), f"job.{number}", answer)
+        trail.add(make_mocked_request("POST", "/v1/jobs"), f"job.{number}", "7")
     await trail.flush()
     assert log.written == []
     log.away = False
@@ -135,7 +135,7 @@ async def test_an_error_that_nobody_expected_does_not_end_the_writing(monkeypatc
     monkeypatch.setattr("gateway.identity.trail.FLUSH_EVERY", 0.01)
     log = Broken()
     trail = Trail(log)
-    trail.add(make_mocked_request("POST", "/v1/jobs"), "job.1", web.Response(headers={"Location": "/v1/jobs/7"}))
+    trail.add(make_mocked_request("POST", "/v1/jobs"), "job.1", "7")
     keeping = asyncio.create_task(trail.keep())
     await eventually(lambda: log.written, 5)
     keeping.cancel()

@@ -430,15 +430,6 @@ class TestHold:
             assert answer.status == 204
         assert (gateway.blobs / taken.source.name).exists(), "its bytes belong to who took it"
 
-    async def test_one_that_was_not_held_is_not_given(
-        self, gateway: RunningGateway, http: aiohttp.ClientSession
-    ) -> None:
-        address = await create(http, len(SOUND))
-        await send(http, address, 0, SOUND)
-        with pytest.raises(Problem) as refused:
-            await of_folder(gateway).take("operator", UUID(address.rpartition("/")[2]), by="x")
-        assert refused.value.kind.slug == "upload-taken"
-
 
 class TestExpiration:
     async def test_it_says_when(self, http: aiohttp.ClientSession) -> None:

@@ -1,5 +1,6 @@
 """How an item that names a held upload becomes an event, and what makes it wait."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -28,7 +29,7 @@ class Neighbours:
         self.taken = taken
         self.events: list[UploadReceived] = []
 
-    async def take(self, owner: str, upload_id: UUID, *, by: str) -> Taken:
+    async def take(self, owner: str, upload_id: UUID, *, by: str, options: Mapping[str, Any]) -> Taken:
         if isinstance(self.taken, Problem):
             raise self.taken
         return self.taken
@@ -64,11 +65,28 @@ async def test_an_upload_that_is_tried_again_keeps_its_name_and_type() -> None:
         filename="talk.mp3",
         content_type="audio/mpeg",
         options=JobOptions(),
+        event=None,
     )
     neighbours = Neighbours(taken)  # type: ignore[arg-type]
     assert await acceptor(neighbours).accept(item()) is None
     [event] = neighbours.events
     assert (event.filename, event.content_type) == ("talk.mp3", "audio/mpeg")
+
+
+async def test_an_upload_that_is_a_job_already_becomes_the_items_job() -> None:
+    event, work = Story().upload(), item()
+    taken = Taken(
+        job_id=work.job,
+        source=event.source,
+        sha256=event.sha256,
+        filename="talk.mp3",
+        content_type="audio/mpeg",
+        options=event.options,
+        event=event,
+    )
+    neighbours = Neighbours(taken)
+    assert await acceptor(neighbours).accept(work) is None
+    assert neighbours.events == [event]
 
 
 async def test_an_upload_that_is_just_being_ended_is_waited_for() -> None:

@@ -13,7 +13,7 @@ import pytest
 from common.blobs.folder import FolderBlobs
 from common.events import now
 from gateway.problems import Problem
-from gateway.uploads import receiving
+from gateway.uploads import receiving, spool
 from gateway.uploads.hashing import Hashes
 from gateway.uploads.headers import Checksum
 from gateway.uploads.models import Upload
@@ -23,11 +23,13 @@ BODY = b"x" * 100
 RIGHT = Checksum("sha1", hashlib.sha1(BODY, usedforsecurity=False).digest())
 
 
-async def receive(folder: Path, length: int | None = None, checksum: Checksum | None = RIGHT) -> int:
+async def receive(
+    folder: Path, length: int | None = None, checksum: Checksum | None = RIGHT, *, room: int = 1000
+) -> int:
     request: Any = SimpleNamespace(content_length=length, transport=None)
-    upload = Upload(id=uuid4(), owner="ann", length=1000, created_at=now())
+    upload = Upload(id=uuid4(), owner="ann", length=room, created_at=now())
     receives = Receiving(FolderBlobs(folder), Hashes(), stall=1)
-    return await receives.receive(request, upload, 0, room=1000, checksum=checksum)
+    return await receives.receive(request, upload, 0, room=room, checksum=checksum)
 
 
 @pytest.fixture(autouse=True)
@@ -39,24 +41,47 @@ def body(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiving, "pieces", pieces)
 
 
-@pytest.mark.parametrize("length", [100, None])
-async def test_what_is_too_much_to_be_held_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int | None
+async def test_as_much_as_the_upload_may_have_may_come_with_a_checksum(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert await receive(tmp_path, length) == 100
-    monkeypatch.setattr(receiving, "MOST_CHECKED", 99)
-    with pytest.raises(Problem, match="Upload-Checksum") as refused:
-        await receive(tmp_path, length)
+    mib = bytes(1024 * 1024)
+
+    async def much(*_args: object, **_more: object) -> AsyncIterator[bytes]:
+        for _ in range(65):
+            yield mib
+
+    monkeypatch.setattr(receiving, "pieces", much)
+    whole = Checksum("sha1", hashlib.sha1(mib * 65, usedforsecurity=False).digest())
+    assert await receive(tmp_path, 65 * len(mib), whole, room=65 * len(mib)) == 65 * len(mib)
+    with pytest.raises(Problem) as refused:
+        await receive(tmp_path, 66 * len(mib), whole, room=65 * len(mib))
     assert refused.value.kind.status == 413
-    assert refused.value.document["limit_bytes"] == 99
+
+
+@pytest.mark.parametrize("length", [100, None])
+async def test_the_disk_is_not_filled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, length: int | None) -> None:
+    """It is refused before it comes where its length is known, and while it comes where it is not."""
+    looked = 0
+
+    def usage(_path: str) -> SimpleNamespace:
+        nonlocal looked
+        looked += 1
+        return SimpleNamespace(total=2000, free=199 if length else 2000 if looked == 1 else 99)
+
+    monkeypatch.setattr(spool, "_LOOK_EVERY", 60)
+    monkeypatch.setattr("gateway.uploads.spool.shutil.disk_usage", usage)
+    with pytest.raises(Problem, match="room") as refused:
+        await receive(tmp_path, length)
+    assert refused.value.kind.status == 503
+    assert looked == (1 if length else 2)
     assert await receive(tmp_path, length, None) == 100, "without a checksum nothing is held"
 
 
-async def test_no_room_to_hold_it_is_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_disk_that_is_full_all_the_same_is_503(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full() -> None:
         raise OSError(errno.ENOSPC, "full", "/secret/path")
 
-    monkeypatch.setattr(receiving, "TemporaryFile", full)
+    monkeypatch.setattr("gateway.uploads.spool.tempfile.TemporaryFile", full)
     with pytest.raises(Problem) as refused:
         await receive(tmp_path)
     assert refused.value.kind.status == 503

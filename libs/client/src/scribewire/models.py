@@ -30,6 +30,7 @@ class Job(TypedDict, total=False):
     content_type: str | None
     options: dict[str, Any]
     priority: str
+    lane: str
     language: str | None
     duration: float | None
     media: dict[str, Any] | None

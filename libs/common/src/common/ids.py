@@ -9,6 +9,9 @@ JOBS = UUID("6f1d2c3a-7c1e-5a0e-9a51-5b1d0f0c7e01")
 UPLOADS = UUID("8d7f4c0e-2b1a-5f63-9c55-1e0a7b9d4f02")
 """Namespace of job ids derived from a user and an upload's id."""
 
+MADE = UUID("2b7c9a54-0d3e-5c1f-8e62-9f4a1c6d8b03")
+"""Namespace of the ids of what else is made once under an idempotency key."""
+
 _NOT_FIXED = ~(0xF000 << 64) & ~(0xC000 << 48)
 _FIXED = 0x5000 << 64 | 0x8000 << 48
 

@@ -103,6 +103,10 @@ class Acceptance:
             return None
         return None if found is None or self._control.deleted(found) else found
 
+    def deleted(self, job: UUID) -> bool:
+        """Whether somebody deleted the job."""
+        return self._control.deleted(job)
+
     def plan(self, options: JobOptions) -> SegmentPlan:
         """Who will do it and how the audio is cut; a 422 problem names what nobody can do, and who could."""
         if options.deadline is not None and options.priority != "deferred":

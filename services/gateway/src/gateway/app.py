@@ -16,17 +16,18 @@ from gateway.measure import measure
 from gateway.principal import PRINCIPAL, Principal
 from gateway.problems import FORBIDDEN, INVALID, MALFORMED, Handler, Problem, answer_problems, invalid
 from gateway.routes import ROUTES
-from gateway.routing import BODY, QUERY, Route
+from gateway.routing import BODY, DONE, QUERY, Route
+from gateway.uploads.headers import mark
 from gateway.walls.outside import BARE, Outside
 
 LONGEST_JSON = 256 * 1024
 
 
-Noted = Callable[[web.Request, str, web.StreamResponse], None]
-"""Told of what somebody did: the request, what it is called, and the answer."""
+Noted = Callable[[web.Request, str, str], None]
+"""Told of what somebody did: the request, what it is called, and the id of what it is about."""
 
 
-def _nobody(_request: web.Request, _action: str, _answer: web.StreamResponse) -> None:
+def _nobody(_request: web.Request, _action: str, _about: str) -> None:
     pass
 
 
@@ -116,10 +117,16 @@ def _validated(route: Route, handler: Handler, noted: Noted) -> Handler:
             request[BODY] = await _body(request, route.body)
         answer = await handler(request)
         if route.audit is not None and answer.status < 300:
-            noted(request, route.audit, answer)
+            noted(request, route.audit, request.match_info.get("id") or _made(answer))
+        for action, about in request.get(DONE, ()):
+            noted(request, action, about)
         return answer
 
     return validate
+
+
+def _made(answer: web.StreamResponse) -> str:
+    return answer.headers.get("Location", "").rpartition("/")[2]
 
 
 def _query(request: web.Request, model: type[BaseModel]) -> BaseModel:
@@ -147,6 +154,7 @@ async def _body(request: web.Request, model: type[BaseModel]) -> BaseModel:
 def _finished(outside: Outside) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
     async def finish(request: web.Request, response: web.StreamResponse) -> None:
         secure(response)
+        mark(request, response)
         outside.cors.mark(request, response)
         outside.transport.mark(request, response)
 

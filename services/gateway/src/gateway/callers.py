@@ -24,6 +24,11 @@ class Callers:
     def __init__(self, trusted: Iterable[str] = ()) -> None:
         self._trusted = [ipaddress.ip_network(network) for network in trusted]
 
+    def scheme(self, request: web.BaseRequest) -> str:
+        """``https`` or ``http``, as the client asked: a proxy of ours passes on what it took by https."""
+        passed_on = self.trusts(request) and request.headers.get("X-Forwarded-Proto", "").strip() == "https"
+        return "https" if request.secure or passed_on else "http"
+
     def address(self, request: web.BaseRequest) -> str:
         """The nearest address that is no proxy of ours, as written by `ipaddress`."""
         hops = [hop for line in request.headers.getall("X-Forwarded-For", ()) for hop in line.split(",")]

@@ -40,8 +40,5 @@ class StrictTransport:
 
     def mark(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Add the header where it belongs."""
-        if self._seconds and (request.secure or self._passed_on(request)):
+        if self._seconds and self._callers.scheme(request) == "https":
             response.headers.setdefault("Strict-Transport-Security", f"max-age={self._seconds}; includeSubDomains")
-
-    def _passed_on(self, request: web.BaseRequest) -> bool:
-        return self._callers.trusts(request) and request.headers.get("X-Forwarded-Proto", "").strip() == "https"

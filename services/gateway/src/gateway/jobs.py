@@ -69,6 +69,6 @@ class JobsApi:
 
     async def _say(self, request: web.Request, job: Job, action: Literal["cancel", "delete"]) -> None:
         await self._producer.publish(
-            JobControl(job_id=job.id, owner=owner_of(request), lane=job.priority, action=action),
+            JobControl(job_id=job.id, owner=owner_of(request), lane=job.lane, action=action),
             timeout=self._settings.publish_seconds,
         )

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from common.address import LONGEST
 from common.events import ErrorInfo, UploadReceived
-from common.options import JobOptions, Lane
+from common.options import JobOptions, Lane, Priority
 from common.stored_audio import Facts, without_stored
 from common.stored_audio import StoredAudio as Stored
 
@@ -100,7 +100,8 @@ class Job(BaseModel):
     sha256: str | None = Field(default=None, description="Of the bytes; null until they are fetched.")
     content_type: str | None = None
     options: JobOptions = JobOptions()
-    priority: Lane = "interactive"
+    priority: Priority = Field(default="interactive", description="As it was asked for, in `options` too.")
+    lane: Lane = Field(default="interactive", description="Lane of its work; deferred work runs in the bulk lane.")
     language: str | None = Field(default=None, description="Language of the transcript, once there.")
     duration: float | None = Field(default=None, description="Seconds of audio, once known.")
     media: Mapping[str, str | int | float] | None = Field(
@@ -136,7 +137,8 @@ class Job(BaseModel):
             sha256=None if event.remote else event.sha256,
             content_type=event.content_type,
             options=event.options,
-            priority=event.lane,
+            priority=event.options.priority,
+            lane=event.lane,
             created_at=event.time,
             updated_at=event.time,
             translations=tuple(TranslationState(language=language) for language in event.options.translate),

@@ -18,6 +18,7 @@ from gateway.models import (
     WebhookList,
 )
 from gateway.privacy import table as privacy
+from gateway.repeats import HEADER
 from gateway.routing import Answer, Route
 from gateway.uploads import table as uploads
 from gateway.walls import table as walls
@@ -159,15 +160,15 @@ _OWN: tuple[Route, ...] = (
     ),
     Route(
         operation="add_webhook",
-        audit="webhook.added",
         method="POST",
         path="/v1/webhooks",
         scope="webhooks",
         summary="Have events sent to an address",
         description="Signed as Standard Webhooks says, with the secret of the answer, which is shown this once.",
         body=NewWebhook,
+        headers=HEADER,
         answers={201: Answer("The address with its secret.", WebhookCreated)},
-        problems=(400, 413, 415, 422, 503),
+        problems=(400, 409, 413, 415, 422, 503),
     ),
     Route(
         operation="list_webhooks",

@@ -15,6 +15,9 @@ QUERY = web.RequestKey("query", BaseModel)
 BODY = web.RequestKey("body", BaseModel)
 """The validated JSON body of a request whose route has one."""
 
+DONE = web.RequestKey("done", list[tuple[str, str]])
+"""What a handler says that a request did: how the audit log calls it, and the id of what it is about."""
+
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -26,6 +29,11 @@ def query_of(request: web.Request, model: type[Model]) -> Model:
 def body_of(request: web.Request, model: type[Model]) -> Model:
     """The validated JSON body; ``model`` is the one the route names."""
     return cast("Model", request[BODY])
+
+
+def did(request: web.Request, action: str, about: object) -> None:
+    """Say what a request did, for the audit log, where its route cannot know; also one that ends in a problem."""
+    request[DONE] = [*request.get(DONE, ()), (action, str(about))]
 
 
 Entry = Literal["key", "open", "loopback"]
@@ -69,4 +77,4 @@ class Route:
     scope: Scope | None = None
     """What a key must be allowed to do; None where every known caller may."""
     audit: str | None = None
-    """What the audit log calls it when it succeeded; None for what reads, or writes its line itself."""
+    """What the audit log calls it when it succeeded; None for what reads, says it with `did`, or writes it itself."""

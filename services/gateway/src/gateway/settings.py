@@ -31,7 +31,9 @@ class GatewaySettings(CommonSettings):
         description="File with Fernet keys, one a line, for what PostgreSQL keeps encrypted; the first encrypts."
     )
     public_url: str | None = Field(
-        default=None, description="Where people find the gateway, for links in mails; by default the address here."
+        default=None,
+        description="Where people find the gateway, for links in mails and addresses of uploads; for mails the address"
+        " here by default.",
     )
     trusted_proxies: str = Field(
         default="",

@@ -78,7 +78,12 @@ SELECT owner FROM found WHERE owner IS NOT NULL"""
 """Each owner once, by a step through the index for each; Postgres would read every row for a DISTINCT."""
 
 ADD_WEBHOOK = """
-INSERT INTO webhook_endpoints (id, owner, url, secret, events, created_at) VALUES ($1, $2, $3, $4, $5, $6)"""
+INSERT INTO webhook_endpoints (id, owner, url, secret, events, created_at, asked)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (id) DO NOTHING
+RETURNING id"""
+
+WEBHOOK_ASKED_FOR = "SELECT asked FROM webhook_endpoints WHERE owner = $1 AND id = $2"
 
 WEBHOOKS_OF_OWNER = """
 SELECT id, url, events, created_at, disabled_at, disabled_reason
@@ -169,12 +174,17 @@ class Store:
         async with self._database.connection() as connection:
             return [row["owner"] for row in await connection.fetch(OWNERS)]
 
-    async def add_webhook(self, owner: str, webhook: Webhook, sealed: str) -> None:
-        """Register an address; its secret comes encrypted (`common.webhook_secrets`)."""
+    async def add_webhook(self, owner: str, webhook: Webhook, sealed: str, asked: bytes | None = None) -> bool:
+        """Register an address; False when there is one with its id. Its secret comes encrypted."""
         async with self._database.connection() as connection:
-            await connection.execute(
-                ADD_WEBHOOK, webhook.id, owner, webhook.url, sealed, webhook.events, webhook.created_at
-            )
+            values = (webhook.id, owner, webhook.url, sealed, webhook.events, webhook.created_at)
+            return await connection.fetchval(ADD_WEBHOOK, *values, asked) is not None
+
+    async def webhook_asked_for(self, owner: str, webhook: UUID) -> bytes | None:
+        """Hash of the request that registered an address; None when it is not there."""
+        async with self._database.connection() as connection:
+            found: bytes | None = await connection.fetchval(WEBHOOK_ASKED_FOR, owner, webhook)
+            return found
 
     async def webhooks(self, owner: str) -> list[Webhook]:
         """An owner's addresses, oldest first."""

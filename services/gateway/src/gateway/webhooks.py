@@ -2,7 +2,6 @@
 
 import base64
 import secrets
-from uuid import uuid4
 
 from aiohttp import web
 
@@ -15,7 +14,8 @@ from gateway.lookup import path_id
 from gateway.models import NewWebhook, WebhookCreated, WebhookList
 from gateway.principal import owner_of
 from gateway.problems import NOT_FOUND, Problem
-from gateway.routing import body_of
+from gateway.repeats import asked, repeated
+from gateway.routing import body_of, did
 from gateway.store import Store
 
 SECRET_BYTES = 32
@@ -33,14 +33,19 @@ class WebhooksApi:
         """POST /v1/webhooks."""
         new = body_of(request, NewWebhook)
         public_url("url", new.url, allow_private=self._allow_private)
+        wanted, owner = asked(request, "webhook", new), owner_of(request)
         webhook = WebhookCreated(
-            id=uuid4(),
+            id=wanted.id,
             url=new.url,
             events=sorted(set(new.events)),
             created_at=now(),
             secret="whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode(),
         )
-        await self._store.add_webhook(owner_of(request), webhook, sealed(self._crypt, webhook.secret))
+        hidden = sealed(self._crypt, webhook.secret)
+        while not await self._store.add_webhook(owner, webhook, hidden, wanted.digest):
+            if (before := await self._store.webhook_asked_for(owner, webhook.id)) is not None:
+                raise repeated(wanted, before, "delete the webhook, and add it under a new Idempotency-Key")
+        did(request, "webhook.added", webhook.id)
         return json_answer(webhook, status=201)
 
     async def list(self, request: web.Request) -> web.Response:

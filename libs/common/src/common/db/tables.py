@@ -159,6 +159,7 @@ webhook_endpoints = Table(
     Column("disabled_at", _time),
     Column("disabled_reason", Text),
     Column("created_at", _time, nullable=False),
+    Column("asked", LargeBinary, comment="Hash of the request; null without an Idempotency-Key."),
     Index("webhook_endpoints_owner", "owner"),
 )
 
@@ -291,6 +292,7 @@ api_keys = Table(
     Column("uses", BigInteger, nullable=False, server_default="0"),
     Column("revoked_at", _time),
     Column("rotated_to", UUID),
+    Column("asked", LargeBinary, comment="Hash of the request; null without an Idempotency-Key."),
     Index("api_keys_owner", "owner", text("created_at DESC")),
 )
 

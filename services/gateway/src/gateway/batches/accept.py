@@ -74,9 +74,12 @@ class Acceptor:
             return await self._addresses.receive(work.owner, work.job, address, options, idempotent=False)
         if work.kind == "blob":
             return await self._addresses.receive_blob(work.owner, work.job, work.source, options, idempotent=False)
-        taken = await self._uploads.take(work.owner, UUID(work.source), by=f"{work.batch}/{work.line}")
+        by = f"{work.batch}/{work.line}"
+        taken = await self._uploads.take(work.owner, UUID(work.source), by=by, options=work.options)
         sent = taken.options.model_dump(mode="json", exclude_unset=True)
         options = JobOptions.model_validate({**sent, **work.options})
+        if taken.event is not None and work.job == taken.job_id:
+            return taken.event  # The job is there: this does nothing to it, and makes it the item's.
         if (
             work.job != taken.job_id
         ):  # Tried again: the bytes are in the first job's folder, and go when that is erased.

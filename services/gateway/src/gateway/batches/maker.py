@@ -40,7 +40,11 @@ class Named(BaseModel):
 
     url: str | None = Field(default=None, max_length=LONGEST_ADDRESS, description="Where to fetch the file from.")
     blob: str | None = Field(default=None, max_length=LONGEST_NAME, description="Name of a blob in the drop area.")
-    upload: str | None = Field(default=None, max_length=100, description="Id of an upload that was sent to be held.")
+    upload: str | None = Field(
+        default=None,
+        max_length=100,
+        description="Id of an upload: of one that was held, or of one that is a job already, which is then the line's.",
+    )
     reference: str | int | None = Field(
         default=None, description=f"The client's own name of the item, up to {LONGEST_REFERENCE} characters."
     )

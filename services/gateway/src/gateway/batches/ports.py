@@ -1,6 +1,7 @@
 """What the room of batches needs of its neighbours."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 from uuid import UUID
 
 from common.events import BlobRef, UploadReceived
@@ -36,7 +37,7 @@ class Addresses(Protocol):
 
 
 class Taken(Protocol):
-    """A held upload's bytes. The first job made of them has this id, for they lie in its folder."""
+    """An upload's bytes. The first job made of them has this id, for they lie in its folder."""
 
     @property
     def job_id(self) -> UUID:
@@ -68,16 +69,27 @@ class Taken(Protocol):
         """Options that were sent with it."""
         ...
 
+    @property
+    def event(self) -> UploadReceived | None:
+        """What made it that job; None when it was held, and waits to become one."""
+        ...
+
 
 class Uploads(Protocol):
-    """Uploads that were sent to be named in a batch; `gateway.uploads.uploads.Uploads`."""
+    """Uploads that are named in a batch; `gateway.uploads.uploads.Uploads`."""
 
-    async def take(self, owner: str, upload_id: UUID, *, by: str) -> Taken:
+    async def take(self, owner: str, upload_id: UUID, *, by: str, options: Mapping[str, Any] | None = None) -> Taken:
         """Take a complete upload; the same ``by`` may take it again and gets the same.
+
+        Parameters
+        ----------
+        options
+            What is asked for beside the upload's own options.
 
         Raises
         ------
         Problem
-            404 or 409 when there is none, it is not complete, it was not held, it is another's.
+            404 or 409 when there is none, it is not complete, it is a part, it is another's; 422 when it is a job that
+            does something else than is asked for.
         """
         ...

@@ -32,13 +32,16 @@ VALID_KEY = (
 KEY_TO_ROTATE = VALID_KEY + " FOR UPDATE"
 
 ADD_KEY = """
-INSERT INTO api_keys (id, owner, name, prefix, digest, scopes, created_at, expires_at)
-SELECT $1, $2, $3, $4, $5, $6, $7, least($8::timestamptz, (SELECT expires_at FROM api_keys WHERE id = $9))
+INSERT INTO api_keys (id, owner, name, prefix, digest, scopes, created_at, expires_at, asked)
+SELECT $1, $2, $3, $4, $5, $6, $7, least($8::timestamptz, (SELECT expires_at FROM api_keys WHERE id = $9)), $12::bytea
  WHERE $10 > (SELECT count(*) FROM api_keys
                WHERE owner = $2 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
                  AND id IS DISTINCT FROM $11)
+ON CONFLICT (id) DO NOTHING
 RETURNING id, prefix, name, scopes, created_at, expires_at, last_used_at, uses, rotated_to"""
 """A key that was made with a key that ends does not outlive it. One that is replaced does not count any more."""
+
+KEY_ASKED_FOR = "SELECT asked FROM api_keys WHERE owner = $1 AND id = $2"
 
 ROTATED_TO = """
 UPDATE api_keys SET rotated_to = $3, expires_at = least(expires_at, $4) WHERE owner = $1 AND id = $2
@@ -92,17 +95,27 @@ class KeyStore:
         async with self._database.connection() as connection:
             return [_shown(row) for row in await connection.fetch(KEYS_OF_OWNER, owner)]
 
-    async def add(self, owner: str, key: ApiKey, digest: bytes, *, made_with: UUID | None) -> ApiKey | None:
-        """Add a key; None when the owner has `MOST_KEYS` already.
+    async def add(
+        self, owner: str, key: ApiKey, digest: bytes, *, made_with: UUID | None, asked: bytes | None = None
+    ) -> ApiKey | None:
+        """Add a key; None when the owner has `MOST_KEYS` already, or there is one with its id.
 
         Parameters
         ----------
         made_with
             The key it is made with, if it is one; it is not outlived.
+        asked
+            Hash of the request, where an Idempotency-Key came with it.
         """
         async with self._database.connection() as connection:
-            row = await connection.fetchrow(ADD_KEY, *_values(owner, key, digest), made_with, MOST_KEYS, None)
+            row = await connection.fetchrow(ADD_KEY, *_values(owner, key, digest), made_with, MOST_KEYS, None, asked)
             return None if row is None else _shown(row)
+
+    async def asked_for(self, owner: str, key: UUID) -> bytes | None:
+        """Hash of the request that made a key; None when there is no such key."""
+        async with self._database.connection() as connection:
+            found: bytes | None = await connection.fetchval(KEY_ASKED_FOR, owner, key)
+            return found
 
     async def valid(self, owner: str, key: UUID) -> ApiKey | None:
         """A valid key of an owner."""
@@ -135,7 +148,7 @@ class KeyStore:
             if row is None or row["rotated_to"] is not None:
                 return None
             # Before the old one is made to end, as it may be the one that is not outlived.
-            added = await connection.fetchrow(ADD_KEY, *_values(owner, key, digest), made_with, MOST_KEYS, old)
+            added = await connection.fetchrow(ADD_KEY, *_values(owner, key, digest), made_with, MOST_KEYS, old, None)
             if added is None:
                 raise Full
             ends: datetime = await connection.fetchval(ROTATED_TO, owner, old, key.id, until)

@@ -12,6 +12,7 @@ from gateway.identity.key_models import ApiKey, KeyScope
 from gateway.identity.key_store import KeyRow, KeyStore
 from gateway.identity.refused import Refused
 from gateway.principal import Principal, allowed
+from gateway.repeats import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +71,44 @@ class Keys:
         )
 
     async def create(
-        self, principal: Principal, *, name: str, scopes: Iterable[KeyScope], expires_at: datetime | None
+        self,
+        principal: Principal,
+        *,
+        name: str,
+        scopes: Iterable[KeyScope],
+        expires_at: datetime | None,
+        asked: Asked | None = None,
     ) -> tuple[ApiKey, str] | None:
         """Make a key.
+
+        Parameters
+        ----------
+        asked
+            Which one it shall be, where that is said.
 
         Returns
         -------
         tuple or None
-            The key and its text, which is nowhere else; None when the owner has as many as there may be.
+            The key and its text, which is nowhere else; None when the owner has as many as there may be, or the one
+            that was asked for.
         """
         new = key_format.make()
+        asked = asked or Asked(uuid4(), None)
         key = ApiKey(
-            id=uuid4(),
+            id=asked.id,
             prefix=new.prefix,
             name=name,
             scopes=sorted(set(scopes)),
             created_at=datetime.now(UTC),
             expires_at=expires_at,
         )
-        added = await self._store.add(principal.owner, key, self._digest(new.text), made_with=_made_with(principal))
+        with_key, digest = _made_with(principal), self._digest(new.text)
+        added = await self._store.add(principal.owner, key, digest, made_with=with_key, asked=asked.digest)
         return None if added is None else (added, new.text)
+
+    async def asked_for(self, owner: str, key: UUID) -> bytes | None:
+        """Hash of the request that made a key; None when there is no such key."""
+        return await self._store.asked_for(owner, key)
 
     async def of_owner(self, owner: str) -> list[ApiKey]:
         """An owner's keys that were not revoked, newest first."""

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 from aiohttp import web
 
+from gateway import repeats
 from gateway.answers import json_answer
 from gateway.database import StoreUnavailable
 from gateway.identity import rules
@@ -46,9 +47,11 @@ class KeysApi:
         asked, principal = body_of(request, NewApiKey), principal_of(request)
         name = _name(asked.name)
         scopes, ends = _scopes(asked, principal), _end(asked)
-        made = await self._keys.create(principal, name=name, scopes=scopes, expires_at=ends)
+        once = repeats.asked(request, "key", asked)
+        made = await self._keys.create(principal, name=name, scopes=scopes, expires_at=ends, asked=once)
         if made is None:
-            raise _too_many()
+            before = await self._keys.asked_for(principal.owner, once.id)
+            raise _too_many() if before is None else repeats.repeated(once, before, "rotate the key to have another")
         key, text = made
         await self._note(request, "key.created", key=str(key.id), prefix=key.prefix, scopes=key.scopes)
         return json_answer(ApiKeyCreated(**key.model_dump(), key=text), status=201)

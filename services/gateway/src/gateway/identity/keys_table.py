@@ -9,6 +9,7 @@ from gateway.identity.key_models import (
     RotateQuery,
     StreamToken,
 )
+from gateway.repeats import HEADER
 from gateway.routing import Answer, Route
 
 _CREATED = Answer("The key, shown this once.", ApiKeyCreated)
@@ -27,6 +28,7 @@ def _keys(prefix: str, path: str) -> tuple[Route, ...]:
             summary="Make an API key",
             description="Its scopes are at most those of whoever makes it.",
             body=NewApiKey,
+            headers=HEADER,
             answers={201: _CREATED},
             problems=(400, 409, 413, 415, 422, 503),
         ),

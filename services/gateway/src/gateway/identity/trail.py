@@ -20,8 +20,6 @@ FLUSH_EVERY = 2.0
 MOST = 50_000
 """Lines kept while PostgreSQL is away; the oldest go first, and that is logged."""
 
-SUBMITTED = "job.submitted"
-
 _AT_ONCE = 1000
 
 
@@ -40,13 +38,8 @@ class Trail:
         self._lines: deque[NewLine] = deque()
         self._dropped = 0
 
-    def add(self, request: web.Request, action: str, answer: web.StreamResponse) -> None:
-        """Note that a request did what it asked for, and to what: the job or the thing that its answer names."""
-        job = answer.headers.get("Scribewire-Job")
-        made = answer.headers.get("Location", "").rpartition("/")[2]
-        about = job or made if action == SUBMITTED else request.match_info.get("id") or made
-        if not about:
-            return  # more bytes of an upload, which make no job yet
+    def add(self, request: web.Request, action: str, about: str) -> None:
+        """Note what a request did, and the id of the job or the thing to which."""
         self._lines.append(self._audit.line(request, action, at=datetime.now(UTC), id=about))
         if len(self._lines) > self._most:
             self._lines.popleft()

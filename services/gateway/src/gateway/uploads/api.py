@@ -1,27 +1,23 @@
 """tus 1.0 over HTTP: one handler for every method, as a header may name another than the request line."""
 
-from datetime import UTC, datetime
-from email.utils import format_datetime
 from uuid import UUID
 
 from aiohttp import web
 
-from common import ids
 from common.events import now
-from gateway.acceptance import Acceptance
 from gateway.encoding import refuse_encoded
 from gateway.principal import owner_of
 from gateway.problems import EMPTY_FILE, MALFORMED, METHOD_NOT_ALLOWED, NOT_FOUND, TOO_LARGE, Problem, answer_problems
+from gateway.routing import did
 from gateway.uploads import headers
-from gateway.uploads.creation import new_upload
+from gateway.uploads.answers import date, describe_end
+from gateway.uploads.begin import Begin, check_length
 from gateway.uploads.finish import Finish
 from gateway.uploads.models import Finished, Upload
 from gateway.uploads.problems import CONTENT_TYPE_NOT_SUPPORTED, OFFSET_MISMATCH, UPLOAD_IS_FINAL
 from gateway.uploads.receiving import Receiving
 from gateway.uploads.store import UploadStore
 from gateway.uploads.uploads import State, Uploads
-from gateway.walls.gate import Gate
-from gateway.walls.price import FREE
 
 
 class Tus:
@@ -34,29 +30,18 @@ class Tus:
     """
 
     def __init__(
-        self,
-        *,
-        store: UploadStore,
-        uploads: Uploads,
-        receiving: Receiving,
-        finish: Finish,
-        acceptance: Acceptance,
-        gate: Gate,
-        limit: int,
+        self, *, begin: Begin, store: UploadStore, uploads: Uploads, receiving: Receiving, finish: Finish, limit: int
     ) -> None:
+        self._begin = begin
         self._store = store
         self._uploads = uploads
         self._receiving = receiving
         self._finish = finish
-        self._acceptance = acceptance
-        self._gate = gate
         self._limit = limit
 
     async def __call__(self, request: web.Request) -> web.StreamResponse:
-        """Answer, also a problem, with ``Tus-Resumable``."""
-        response = await answer_problems(request, self._answer)
-        response.headers["Tus-Resumable"] = headers.VERSION
-        return response
+        """Answer; a problem as well, for what was done before it is noted all the same."""
+        return await answer_problems(request, self._answer)
 
     async def options(self, request: web.Request) -> web.Response:
         """What is spoken here."""
@@ -64,7 +49,6 @@ class Tus:
         return web.Response(
             status=204,
             headers={
-                "Tus-Resumable": headers.VERSION,
                 "Tus-Version": headers.VERSION,
                 "Tus-Extension": headers.EXTENSIONS,
                 "Tus-Max-Size": str(self._limit),
@@ -82,7 +66,7 @@ class Tus:
         if upload is None:
             if method != "POST":
                 raise Problem(METHOD_NOT_ALLOWED, "Create an upload with POST.", headers={"Allow": "OPTIONS,POST"})
-            return await self._create(request)
+            return await self._begin(request)
         state = await self._uploads.state(owner_of(request), upload)
         if method == "HEAD":
             return await self._head(request, state)
@@ -90,78 +74,12 @@ class Tus:
             return await self._patch(request, state)
         if method == "DELETE":
             await self._uploads.remove(state.upload)
+            did(request, "upload.removed", upload)
             return web.Response(status=204)
         raise Problem(METHOD_NOT_ALLOWED, "See /openapi.json.", headers={"Allow": "DELETE,HEAD,OPTIONS,PATCH"})
 
-    async def _create(self, request: web.Request) -> web.Response:
-        owner, described = owner_of(request), request.headers.get("Upload-Metadata")
-        concat = headers.concat(request)
-        if concat is not None and concat.parts is not None:
-            return await self._create_final(request, owner, concat.parts, described)
-        length = headers.upload_length(request)
-        self._check_length(length)
-        kind = "partial" if concat is not None else "whole"
-        upload = new_upload(
-            self._acceptance,
-            owner=owner,
-            length=length,
-            described=described,
-            kind=kind,
-            concat=request.headers.get("Upload-Concat"),
-        )
-        if not upload.hold:  # for a batch, which waits until there is room
-            price = self._gate.price(upload.options, upload.plan) if upload.plan is not None else FREE
-            await self._gate.check(owner, price)
-        with_bytes = request.content_type == headers.CONTENT_TYPE
-        checksum = headers.checksum(request) if with_bytes else None
-        await self._store.create(upload)
-        offset = 0
-        if with_bytes:
-            try:
-                room = self._limit if length is None else length
-                offset = await self._receiving.receive(request, upload, 0, room=room, checksum=checksum)
-            except Exception:
-                await self._uploads.remove(upload)  # nobody was told of it
-                raise
-        told = {"Location": _address(request, upload.id), "Upload-Offset": str(offset)}
-        try:
-            finished = await self._finish(upload, offset) if offset == length else None
-        except Problem as problem:
-            problem.headers = {**(problem.headers or {}), **told}
-            raise
-        return self._describe_end(web.Response(status=201, headers=told), upload, finished)
-
-    async def _create_final(
-        self, request: web.Request, owner: str, parts: tuple[UUID, ...], described: str | None
-    ) -> web.Response:
-        # Derived, so that a client that got no answer and asks again makes one job, not two.
-        upload_id = ids.derived(ids.UPLOADS, f"{owner}\0{described}\0{' '.join(map(str, parts))}")
-        upload = await self._store.find(owner, upload_id)
-        if upload is None:
-            found = await self._finish.parts(owner, parts)
-            length = sum([await self._store.length(part) or 0 for part in found])
-            self._check_length(length)
-            upload = await self._store.create(
-                new_upload(
-                    self._acceptance,
-                    owner=owner,
-                    length=length,
-                    described=described,
-                    upload=upload_id,
-                    kind="final",
-                    parts=parts,
-                    concat=request.headers["Upload-Concat"],
-                )
-            )
-        finished = await self._finish(upload, upload.length or 0)
-        for part in parts:
-            if (spent := await self._store.find(owner, part)) is not None:
-                await self._uploads.remove(spent)
-        answer = web.Response(status=201, headers={"Location": _address(request, upload.id)})
-        return self._describe_end(answer, upload, finished)
-
     async def _head(self, request: web.Request, state: State) -> web.Response:
-        finished = await self._uploads.finish(state)
+        finished = await self._end(request, state.upload, state.offset) if state.complete else None
         upload = state.upload
         answer = web.Response(headers={"Upload-Offset": str(state.offset), "Cache-Control": "no-store"})
         if state.length is not None:
@@ -172,8 +90,8 @@ class Tus:
             answer.headers["Upload-Metadata"] = upload.metadata
         if upload.concat:
             answer.headers["Upload-Concat"] = upload.concat
-        answer.headers["Upload-Expires"] = _date(state.expires)
-        return self._describe_end(answer, upload, finished)
+        answer.headers["Upload-Expires"] = date(state.expires)
+        return describe_end(answer, upload, finished, self._uploads.expires(now()))
 
     async def _patch(self, request: web.Request, state: State) -> web.Response:
         upload = state.upload
@@ -194,9 +112,12 @@ class Tus:
             offset = await self._receiving.receive(request, upload, offset, room=room, checksum=checksum)
         elif request.content_length:
             raise Problem(TOO_LARGE, "All bytes are here.", limit_bytes=0)
-        finished = await self._finish(upload, offset) if offset == length else None
+        finished = await self._end(request, upload, offset) if offset == length else None
         answer = web.Response(status=204, headers={"Upload-Offset": str(offset)})
-        return self._describe_end(answer, upload, finished)
+        return describe_end(answer, upload, finished, self._uploads.expires(now()))
+
+    async def _end(self, request: web.Request, upload: Upload, size: int) -> Finished:
+        return await self._finish(upload, size, made=lambda made: did(request, "job.submitted", made.job_id))
 
     async def _length(self, request: web.Request, state: State) -> int | None:
         """How long it will be, which a PATCH may be the first to say."""
@@ -204,24 +125,12 @@ class Tus:
         if said is None or said == state.length:
             return state.length
         if state.length is None and said >= state.offset:
-            self._check_length(said)
+            check_length(said, self._limit)
             if said == 0 and state.upload.kind != "partial":
                 raise Problem(EMPTY_FILE, "A recording has at least one byte.")
             if await self._store.say_length(state.upload, said) == said:
                 return said
         raise Problem(MALFORMED, "Upload-Length is another than was said, or less than is there.")
-
-    def _check_length(self, length: int | None) -> None:
-        if length is not None and length > self._limit:
-            raise Problem(TOO_LARGE, f"A file may have at most {self._limit} bytes.", limit_bytes=self._limit)
-
-    def _describe_end(self, answer: web.Response, upload: Upload, finished: Finished | None) -> web.Response:
-        if finished is None:
-            answer.headers.setdefault("Upload-Expires", _date(self._uploads.expires(now())))
-        elif finished.event is not None:
-            answer.headers["Scribewire-Job"] = str(upload.job_id)
-            answer.headers.popall("Upload-Expires", None)
-        return answer
 
 
 def _id(request: web.Request) -> UUID | None:
@@ -230,13 +139,3 @@ def _id(request: web.Request) -> UUID | None:
         return UUID(request.match_info["id"]) if "id" in request.match_info else None
     except ValueError:
         raise Problem(NOT_FOUND, "There is no such upload.") from None
-
-
-def _address(request: web.Request, upload: UUID) -> str:
-    """An absolute address: some clients cannot go on from a relative one."""
-    scheme = request.headers.get("X-Forwarded-Proto", request.scheme)
-    return f"{scheme if scheme in {'http', 'https'} else request.scheme}://{request.host}/v1/uploads/{upload}"
-
-
-def _date(when: datetime) -> str:
-    return format_datetime(when.astimezone(UTC), usegmt=True)

@@ -1,7 +1,7 @@
 """The end of an upload: the bytes become a blob, and the blob a job, once, whoever asks and however often."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from uuid import UUID
 from weakref import WeakValueDictionary
@@ -19,6 +19,13 @@ from gateway.uploads.problems import UPLOAD_BUSY, UPLOAD_UNFINISHED
 from gateway.uploads.store import UploadStore
 
 log = structlog.get_logger(__name__)
+
+
+Made = Callable[[Upload], None]
+
+
+def _untold(_upload: Upload) -> None:
+    pass
 
 
 _PATIENCE = 5.0
@@ -47,8 +54,13 @@ class Finish:
         self._acceptance = acceptance
         self._locks: WeakValueDictionary[UUID, asyncio.Lock] = WeakValueDictionary()
 
-    async def __call__(self, upload: Upload, size: int) -> Finished:
+    async def __call__(self, upload: Upload, size: int, *, made: Made = _untold) -> Finished:
         """Finish an upload of which all ``size`` bytes are there.
+
+        Parameters
+        ----------
+        made
+            Told when this, of all that ended the upload, made the job.
 
         Raises
         ------
@@ -66,7 +78,8 @@ class Finish:
                     raise unavailable(
                         "All bytes are here, the log is away: ask again with HEAD, or with an empty PATCH at the end."
                     ) from None
-                await self._store.accept(upload)
+                if await self._store.accept(upload):
+                    made(upload)
             return finished
 
     async def _close(self, upload: Upload, size: int) -> Finished:

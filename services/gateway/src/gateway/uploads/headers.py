@@ -20,9 +20,16 @@ if TYPE_CHECKING:
 VERSION = "1.0.0"
 EXTENSIONS = "creation,creation-with-upload,creation-defer-length,expiration,checksum,termination,concatenation"
 ALGORITHMS = {"sha1": sha1, "sha256": sha256, "md5": md5}
+PATH = "/v1/uploads"
 CONTENT_TYPE = "application/offset+octet-stream"
 
 _NUMBER = re.compile(r"[0-9]{1,15}")
+
+
+def mark(request: web.BaseRequest, response: web.StreamResponse) -> None:
+    """Have every answer about uploads say the version, also one that was given before it came to them."""
+    if request.path.startswith(PATH):
+        response.headers["Tus-Resumable"] = VERSION
 
 
 def check_version(request: web.Request) -> None:

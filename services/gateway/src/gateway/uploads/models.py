@@ -65,9 +65,10 @@ class TakenBy(BaseModel):
 
 
 class Taken(BaseModel):
-    """A held upload's bytes, for who took it.
+    """An upload's bytes, for who took it.
 
-    The job made of them must have the id ``job_id``: the bytes lie in its folder, and are erased with it.
+    The job made of them must have the id ``job_id``: the bytes lie in its folder, and are erased with it. One that was
+    not held is that job already, by its ``event``.
     """
 
     job_id: UUID
@@ -76,3 +77,4 @@ class Taken(BaseModel):
     filename: str | None
     content_type: str | None
     options: JobOptions
+    event: UploadReceived | None = None

@@ -1,10 +1,8 @@
 """The bytes of one request on their way into the store: bounded, hashed, and with a checksum only if they are right."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
-from tempfile import TemporaryFile
-from typing import IO
+from collections.abc import AsyncIterator
+from contextlib import aclosing, asynccontextmanager, suppress
 from uuid import UUID
 
 from aiohttp import web
@@ -12,15 +10,12 @@ from aiohttp import web
 from common.blobs import BlobBusy, Blobs, BlobsUnavailable, Chunks, OtherSize
 from common.blobs.threads import in_thread
 from gateway.form import pieces
-from gateway.problems import TOO_LARGE, Problem, unavailable
+from gateway.problems import TOO_LARGE, Problem
 from gateway.uploads.hashing import Hashes, RunningHash
 from gateway.uploads.headers import Checksum
 from gateway.uploads.models import Upload
 from gateway.uploads.problems import CHECKSUM_MISMATCH, OFFSET_MISMATCH, UPLOAD_BUSY
-
-_READ = 512 * 1024
-MOST_CHECKED = 64 * 1024 * 1024
-"""Most bytes of a request with a checksum: they are held beside the store until the last has come."""
+from gateway.uploads.spool import Spool, spool
 
 _PATIENCE = 5.0
 """Seconds that a request waits for one before it, whose connection was cut, to be done with what had come."""
@@ -61,20 +56,19 @@ class Receiving:
         ------
         Problem
             409 when the offset is another, 413 when more comes than may, 423 when another request is at it, 460 when
-            the checksum is of other bytes; 400 or 408 when the body ends early or falls silent.
+            the checksum is of other bytes, 503 when there is no room to hold them until it is known; 400 or 408 when
+            the body ends early or falls silent.
         """
-        checked = checksum is not None and room > MOST_CHECKED
-        if checked:
-            room = MOST_CHECKED
         if (request.content_length or 0) > room:
-            raise _too_much(room, checked=checked)
+            raise _too_much(room)
         async with self._alone(upload.job_id, request):
             try:
                 if checksum is None:
                     return await self._gather(upload, offset, self._body(request, room))
-                with _spool() as file:
-                    await self._verify(self._body(request, room, checked=checked), checksum, file)
-                    return await self._gather(upload, offset, _read(file))
+                # Beside the store, so that bytes nobody has looked at are never part of the upload, whenever we die.
+                with spool(request.content_length) as held:
+                    await _verify(self._body(request, room), checksum, held)
+                    return await self._gather(upload, offset, held.read())
             except OtherSize as other:
                 detail = f"There are {other.size} bytes; go on from there."
                 raise Problem(OFFSET_MISMATCH, detail, upload_offset=other.size) from None
@@ -96,30 +90,14 @@ class Receiving:
         self._hashes.keep(upload.job_id, running)
         return size
 
-    async def _body(self, request: web.Request, room: int, *, checked: bool = False) -> AsyncIterator[bytes]:
+    async def _body(self, request: web.Request, room: int) -> AsyncIterator[bytes]:
         came = 0
         async for piece in pieces(request, stall=self._stall, limit=room):
             if isinstance(piece, bytes):
                 came += len(piece)
                 if came > room:
-                    raise _too_much(room, checked=checked)
+                    raise _too_much(room)
                 yield piece
-
-    async def _verify(self, body: AsyncIterator[bytes], checksum: Checksum, file: IO[bytes]) -> None:
-        # Beside the store, so that bytes nobody has looked at are never part of the upload, whenever we die.
-        expected = checksum.begin()
-
-        def keep(piece: bytes) -> None:
-            expected.update(piece)
-            file.write(piece)
-
-        async for piece in body:
-            await in_thread(keep, piece)
-        if expected.digest() != checksum.digest:
-            raise Problem(
-                CHECKSUM_MISMATCH, f"Its {checksum.algorithm} is another; the chunk was dropped, send it again."
-            )
-        file.seek(0)
 
     @asynccontextmanager
     async def _alone(self, key: UUID, request: web.Request) -> AsyncIterator[None]:
@@ -141,25 +119,21 @@ class Receiving:
             left.set()
 
 
-async def _read(file: IO[bytes]) -> AsyncIterator[bytes]:
-    while block := await in_thread(file.read, _READ):
-        yield block
+async def _verify(body: AsyncIterator[bytes], checksum: Checksum, held: Spool) -> None:
+    expected = checksum.begin()
+
+    def keep(piece: bytes) -> None:
+        expected.update(piece)
+        held.write(piece)
+
+    async for piece in body:
+        await in_thread(keep, piece)
+    if expected.digest() != checksum.digest:
+        raise Problem(CHECKSUM_MISMATCH, f"Its {checksum.algorithm} is another; the chunk was dropped, send it again.")
 
 
-@contextmanager
-def _spool() -> Iterator[IO[bytes]]:
-    try:
-        with TemporaryFile() as file:
-            yield file
-    except (ConnectionError, TimeoutError):  # the client's, which are of the same family
-        raise
-    except OSError:
-        raise unavailable("There is no room to hold bytes until their checksum is known; try again.") from None
-
-
-def _too_much(room: int, *, checked: bool) -> Problem:
-    where = " in a request with Upload-Checksum; send what is left in others." if checked else "."
-    return Problem(TOO_LARGE, f"At most {room} bytes may follow{where}", limit_bytes=room)
+def _too_much(room: int) -> Problem:
+    return Problem(TOO_LARGE, f"At most {room} bytes may follow.", limit_bytes=room)
 
 
 def _busy() -> Problem:

@@ -66,9 +66,9 @@ class UploadStore:
         """Whether it is a job for certain."""
         return await self._blobs.stat(_name(upload, _ACCEPTED)) is not None
 
-    async def accept(self, upload: Upload) -> None:
-        """Keep that it is a job."""
-        await self._blobs.write(_name(upload, _ACCEPTED), b"{}")
+    async def accept(self, upload: Upload) -> bool:
+        """Keep that it is a job; whether nobody had kept it before."""
+        return await self._blobs.write(_name(upload, _ACCEPTED), b"{}")
 
     async def take(self, upload: Upload, by: str) -> str:
         """Keep who takes it; return who was first."""

@@ -28,7 +28,6 @@ OPTIONS = frozenset({"ask_uploads", "ask_upload"})
 ROUTES: tuple[Route, ...] = (
     Route(
         operation="create_upload",
-        audit="upload.created",
         method="POST",
         path="/v1/uploads",
         scope="jobs:write",
@@ -46,6 +45,9 @@ ROUTES: tuple[Route, ...] = (
             "Upload-Defer-Length": "`1` when that is not known yet.",
             "Upload-Metadata": "Names, each with a space and its value in Base64, and commas between.",
             "Upload-Concat": "`partial`, or `final;` and the addresses of partial uploads.",
+            "Idempotency-Key": (
+                "1 to 255 visible ASCII characters; the same key, length, metadata and parts are one upload."
+            ),
             **_CHECKSUM,
         },
         binary=CONTENT_TYPE,
@@ -53,7 +55,7 @@ ROUTES: tuple[Route, ...] = (
             201: Answer("It is there.", headers={"Location": "Address of the upload.", **_OFFSET, **_EXPIRES, **_JOB}),
             204: _SPOKEN,
         },
-        problems=(400, 402, 404, 405, 408, 409, 412, 413, 415, 422, 423, 429, 460, 503),
+        problems=(400, 402, 404, 405, 408, 409, 410, 412, 413, 415, 422, 423, 429, 460, 503),
     ),
     Route(
         operation="ask_uploads",
@@ -89,7 +91,6 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="send_to_upload",
-        audit="job.submitted",
         method="PATCH",
         path=_ID,
         scope="jobs:write",
@@ -107,7 +108,6 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="drop_upload",
-        audit="upload.removed",
         method="DELETE",
         path=_ID,
         scope="jobs:write",
@@ -119,7 +119,6 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         operation="post_to_upload",
-        audit="job.submitted",
         method="POST",
         path=_ID,
         scope="jobs:write",

@@ -1,13 +1,15 @@
 """Uploads in several requests, apart from HTTP: how they are, how they end, who takes them, what is removed."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from common.blobs import Blobs
 from common.events import BlobRef, now
-from gateway.problems import NOT_FOUND, Problem
+from common.options import JobOptions
+from gateway.problems import INVALID, NOT_FOUND, Problem
 from gateway.uploads.finish import Finish
 from gateway.uploads.models import Finished, Taken, Upload
 from gateway.uploads.problems import UPLOAD_EXPIRED, UPLOAD_TAKEN, UPLOAD_UNFINISHED
@@ -63,18 +65,21 @@ class Uploads:
             return None
         return await self._finish(state.upload, state.offset)
 
-    async def take(self, owner: str, upload_id: UUID, *, by: str) -> Taken:
-        """Take a complete upload that was held, for a job that somebody else makes of it.
+    async def take(self, owner: str, upload_id: UUID, *, by: str, options: Mapping[str, Any] | None = None) -> Taken:
+        """Take a complete upload, for a job that somebody else makes of it, or for the job that it is already.
 
         Parameters
         ----------
         by
             Who takes it, such as a batch and a line; the same may take it again, at any time, and gets the same.
+        options
+            What is asked for beside the upload's own options.
 
         Raises
         ------
         Problem
-            404 when there is none, 409 when it is not complete, was not held, or is another's.
+            404 when there is none, 409 when it is not complete, is a part, or is another's; 422 when it is a job that
+            does something else than is asked for.
         """
         upload = await self._find(owner, upload_id)
         before = await self._store.taken(upload)
@@ -83,8 +88,10 @@ class Uploads:
         finished = await self.finish(await self._look(upload))
         if finished is None:
             raise Problem(UPLOAD_UNFINISHED, "The upload is not complete.")
-        if not upload.hold or upload.kind == "partial":
-            raise Problem(UPLOAD_TAKEN, "Only an upload with 'hold' in its Upload-Metadata can be used by others.")
+        if upload.kind == "partial":
+            raise Problem(UPLOAD_TAKEN, "A partial upload is used by the upload that is made of it, and by no other.")
+        if finished.event is not None:
+            _check_same(finished.event.options, upload.options, options or {})
         if (before or await self._store.take(upload, by)) != by:
             raise Problem(UPLOAD_TAKEN, "The upload is used by another batch, or another line of this one.")
         return Taken(
@@ -94,6 +101,7 @@ class Uploads:
             filename=upload.filename,
             content_type=upload.content_type,
             options=upload.options,
+            event=finished.event,
         )
 
     async def remove(self, upload: Upload) -> None:
@@ -150,3 +158,11 @@ class Uploads:
         gathered = await self._blobs.gathered(upload.bytes_name)
         size, last = (gathered.size, gathered.modified) if gathered is not None else (0, upload.created_at)
         return State(upload, size, length, self.expires(max(last, upload.created_at)), None)
+
+
+def _check_same(does: JobOptions, sent: JobOptions, asked: Mapping[str, Any]) -> None:
+    """Refuse other options for a job that is there; when it was to be worked for is past, and no matter."""
+    both = JobOptions.model_validate({**sent.model_dump(mode="json", exclude_unset=True), **asked})
+    if both.model_copy(update={"priority": does.priority, "deadline": does.deadline}) != does:
+        message = "is a job already, with other options; send it with 'hold', or ask for no others"
+        raise Problem(INVALID, f"The upload {message}.", errors=[("upload", message)])
