@@ -148,6 +148,8 @@ def test_postgres_restarts_are_hardly_noticed(platform: Linked) -> None:
             time.sleep(2.0)
             before = len(submits.accepted)
             away.append(restart(platform, submits, immediate=number % 2 == 1))
+            if submitting.done():
+                submitting.result()  # says what ended it
             assert len(submits.accepted) > before, "no upload was taken while PostgreSQL was away"
             tally.faults += 1
         submitting.result(PATIENCE)

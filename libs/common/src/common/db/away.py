@@ -6,6 +6,7 @@ AWAY: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
     asyncpg.CannotConnectNowError,
     asyncpg.OperatorInterventionError,
@@ -16,4 +17,8 @@ AWAY: tuple[type[BaseException], ...] = (
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
 )
-"""A table or column that is not there yet counts as well: the migration has still to run."""
+"""A table or column that is not there yet counts as well: the migration has still to run.
+
+`asyncpg.InternalClientError` ("another operation is in progress") is what a statement meets on a connection that was told just now, and
+unasked, that the server shuts down.
+"""
