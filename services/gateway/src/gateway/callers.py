@@ -1,11 +1,14 @@
 """Where a request comes from: the address a proxy we trust passed on, or the connection's own."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 from aiohttp import web
 
 _LONGEST_AGENT = 300
+
+_WITH_PORT = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.]+)\](:\d{1,5})?|(?P<v4>[0-9.]+):\d{1,5}", re.ASCII)
 
 
 class Callers:
@@ -26,7 +29,7 @@ class Callers:
         address = _read(request.remote or "")
         # The right end was written by the proxy next to us; left of a stranger everything may be made up.
         while hops and address is not None and any(address in network for network in self._trusted):
-            before = _read(hops.pop())
+            before = _hop(hops.pop())
             if before is None:
                 break
             address = before
@@ -51,6 +54,18 @@ def neighbourhood(address: str) -> str:
     if isinstance(read, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((read, 64), strict=False))
     return address
+
+
+def canonical(address: str) -> str | None:
+    """An address as it is written in the audit log; None for something that is none."""
+    read = _read(address)
+    return str(read) if read is not None else None
+
+
+def _hop(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """What a proxy wrote of who is before it; some add the port, as in ``192.0.2.1:5678`` or ``[2001:db8::1]:5678``."""
+    found = _WITH_PORT.fullmatch(text.strip())
+    return _read(found["v6"] or found["v4"] if found else text)
 
 
 def _read(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

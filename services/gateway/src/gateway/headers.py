@@ -45,4 +45,6 @@ class StrictTransport:
             response.headers.setdefault("Strict-Transport-Security", f"max-age={self._seconds}; includeSubDomains")
 
     def _passed_on(self, request: web.BaseRequest) -> bool:
-        return self._callers.trusts(request) and request.headers.get("X-Forwarded-Proto", "").strip() == "https"
+        # Of several proxies each adds its word; the first is of the one that the browser talked to.
+        said = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+        return said == "https" and self._callers.trusts(request)
