@@ -37,6 +37,14 @@ def test_everything_is_here_by_default(tmp_path: Path) -> None:
     assert parts.environment["SCRIBEWIRE_BLOBS"] == f"file://{tmp_path}/blobs"
 
 
+def test_links_in_mails_lead_to_the_gateway_here_unless_it_is_said_where(tmp_path: Path) -> None:
+    here = assemble(settings(tmp_path, port=9001), Home(tmp_path), None).environment
+    assert here["SCRIBEWIRE_PUBLIC_URL"] == "http://127.0.0.1:9001"
+    (tmp_path / ".env").write_text("SCRIBEWIRE_PUBLIC_URL=https://scribewire.example.org\n")
+    there = assemble(settings(tmp_path), Home(tmp_path), None).environment
+    assert there["SCRIBEWIRE_PUBLIC_URL"] == "https://scribewire.example.org"
+
+
 def test_what_is_elsewhere_is_not_run(tmp_path: Path) -> None:
     elsewhere = settings(tmp_path, kafka="kafka.example:9092", database_url="postgresql://db.example/s")
     parts = assemble(elsewhere, Home(tmp_path), None)

@@ -104,6 +104,7 @@ def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, d
         "SCRIBEWIRE_KAFKA": bootstrap,
         "DATABASE_URL": dsn,
         "SCRIBEWIRE_BLOBS": settings.blobs or home.blobs.as_uri(),
+        "SCRIBEWIRE_PUBLIC_URL": settings.public_url or f"http://{HOST}:{settings.port}",
         "SCRIBEWIRE_OPERATOR_KEY_FILE": str(settings.operator_key_file or home.key_file),
         "SCRIBEWIRE_ENCRYPTION_KEYS_FILE": str(settings.encryption_keys_file or home.encryption_keys),
     }

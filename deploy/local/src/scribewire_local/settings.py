@@ -48,6 +48,9 @@ class LocalSettings(BaseSettings):
     encryption_keys_file: Path | None = Field(
         default=None, description="Fernet keys for what PostgreSQL keeps encrypted; unset, a file in the home."
     )
+    public_url: str | None = Field(
+        default=None, description="Where people find the gateway, for links in mails; unset, its address here."
+    )
     replicas: str = Field(default="", description="How many of a service to run, as in `transcriber=2,transcoder=2`.")
 
     @field_validator("home", mode="after")
