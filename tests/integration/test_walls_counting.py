@@ -564,3 +564,16 @@ async def test_an_accounts_counts_are_found_by_an_index(side: Side) -> None:
         await connection.execute("SET LOCAL enable_seqscan = off")
         lines = await connection.fetch("EXPLAIN DELETE FROM counted_jobs WHERE owner = 'nobody'")
     assert "counted_jobs_owner" in "\n".join(line[0] for line in lines)
+
+
+async def test_held_jobs_are_not_under_way(side: Side) -> None:
+    limits, jobs = Limits(outstanding_jobs=2), [uuid4() for _ in range(3)]
+    for job in jobs:
+        await side.row(job)
+        await side.pool.execute(
+            "INSERT INTO held_jobs (job_id, owner, event, held_at) VALUES ($1, $2, '{}', now())", job, side.owner
+        )
+    assert (await side.look(limits)).outstanding == 0
+    assert (await side.admit(limits)).verdict == "admitted"
+    await side.pool.execute("DELETE FROM held_jobs WHERE job_id = $1", jobs[0])
+    assert (await side.admit(limits)).verdict == "outstanding", "one was let go and is under way now"

@@ -112,6 +112,10 @@ def test_an_admin_names_nothing_of_another_user(name: str) -> None:
         ({"url": URL, "options": {"language": "german!"}}, "options.language", "language tag"),
         ({"url": URL, "options": {"model": "a\0"}}, "options.model", "cannot be shown"),
         ({"url": URL, "options": {"diarize": True}}, "options.diarize", "nobody here can"),
+        ({"url": URL, "a\0b": 1}, "ab", "is unknown"),
+        ({"url": URL, "\0": 1}, "line", "is unknown"),
+        ({"url": URL, "options": {"a\0b": 1}}, "options.ab", "is unknown"),
+        (b'{"url":"https://media.example/a","reference":' + b"9" * 4000 + b"}", "reference", "at most 200"),
     ],
 )
 def test_a_bad_line_names_its_field_and_quotes_no_secret(line: object, field: str, message: str) -> None:
@@ -166,6 +170,47 @@ def test_csv_takes_columns_of_options_and_options_as_json() -> None:
         (None, "line", "has 7 values for 6 columns"),
         ("7", "options", "must be a JSON object"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "field"),
+    [
+        ('{"a\\ud800b": 1}', "options"),
+        ('{"a\\u0000b": 1}', "options.ab"),
+        ('{"language": "a\\ud800"}', "options"),
+        ('{"a": ' + "[" * 985 + "]" * 985 + "}", "options"),
+        ('{"a": ' + "[" * 150 + "]" * 150 + "}", "options.a"),
+    ],
+)
+def test_whatever_stands_in_a_cell_of_options_costs_its_line_alone(cell: str, field: str) -> None:
+    quoted = cell.replace('"', '""')
+    bad, good = from_csv(f'blob,options\na.mp3,"{quoted}"\nb.mp3,')
+    assert (bad.field, good.bad) == (field, False)
+    json.dumps([bad.field, bad.message]).encode()
+    assert str(bad.field).isprintable()
+
+
+def test_csv_lists_plug_ins() -> None:
+    items = from_csv("blob,plugins\na,denoise;loudness\nb,denoise|loudness\nc,")
+    assert [item.options and item.options.get("plugins") for item in items] == [
+        ["denoise", "loudness"],
+        ["denoise|loudness"],
+        None,
+    ]
+
+
+def test_csv_as_spreadsheets_end_their_lines() -> None:
+    items = from_csv("blob,reference,,\na.mp3,1,,\nb.mp3,2\nc.mp3,3, ,\nd.mp3,,,\ne.mp3,5,,x")
+    assert [(item.source or "")[-5:] for item in items] == ["a.mp3", "b.mp3", "c.mp3", "d.mp3", ""]
+    assert items[-1].message == "has 4 values for 2 columns"
+
+
+def test_a_blob_that_is_found_has_a_name_that_a_line_could_have() -> None:
+    assert maker().blob(1, "users/ann/incoming/a\u200cb.mp3").source == "users/ann/incoming/a\u200cb.mp3"
+    for name in ("a\udcff.mp3", "a\\b.mp3", ".hidden/a.mp3", "x" * 300):
+        item = maker().blob(3, f"users/ann/incoming/{name}")
+        assert (item.bad, item.line, item.field, item.source) == (True, 3, "blob", None)
+        assert (item.shown or "").encode() == name.replace("\udcff", "").encode()
 
 
 def test_csv_as_other_countries_write_it() -> None:

@@ -161,9 +161,10 @@ class TestDropped:
         assert fetched.sha256 == hashlib.sha256(BYTES).hexdigest()
         assert internet.asked == []
 
-    async def test_a_blob_that_is_not_there_fails_for_good(self) -> None:
+    @pytest.mark.parametrize("name", ["a.mp3", "a\\b.mp3", ".a.mp3"])
+    async def test_a_blob_that_is_not_there_or_cannot_be_fails_for_good(self, name: str) -> None:
         blobs = MemoryBlobs()
-        event = await self.job(blobs, "users/ann/incoming/a.mp3")
+        event = await self.job(blobs, f"users/ann/incoming/{name}")
         with pytest.raises(Permanent) as caught:
             await source(blobs, Internet()).fetch(event, lambda: False)
         assert caught.value.code == "source_not_found"

@@ -1,8 +1,9 @@
 """What a user may ask for with a job, and the plan by which its audio is cut."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 Lane = Literal["interactive", "bulk"]
 
@@ -14,6 +15,14 @@ LanguageTag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z]{2,3}(-[a-zA-Z
 
 PluginName = Annotated[str, StringConstraints(min_length=1, max_length=60)]
 """The name of a plug-in, which is that of its entry point; one that is not installed is refused with those that are."""
+
+
+def _utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        msg = "must be between the years 1 and 9999 in UTC"
+        raise ValueError(msg) from None
 
 
 class JobOptions(BaseModel):
@@ -44,7 +53,7 @@ class JobOptions(BaseModel):
         description="Lane of the job's work; `deferred` waits until its owner has nothing else at work and little is "
         "at work altogether, or its deadline comes near, and then goes to the bulk lane.",
     )
-    deadline: AwareDatetime | None = Field(
+    deadline: Annotated[AwareDatetime, AfterValidator(_utc)] | None = Field(
         default=None, description="With `deferred`: when the work is to begin at the latest, as ISO 8601 with a zone."
     )
     callback_url: str | None = Field(

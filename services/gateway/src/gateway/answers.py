@@ -7,14 +7,25 @@ from collections.abc import Iterable, Sequence
 from aiohttp import web
 from pydantic import BaseModel
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
 
 def json_answer(model: BaseModel, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
     """A model as the whole of an answer."""
-    return web.json_response(text=model.model_dump_json(), status=status, headers=headers)
+    return json_bytes(model.model_dump_json().encode(), status=status, headers=headers)
+
+
+def json_bytes(body: bytes, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """JSON that was written before as the whole of an answer."""
+    return web.Response(body=body, status=status, headers=headers, content_type="application/json", charset="utf-8")
 
 
 def csv_lines(rows: Iterable[Sequence[object]]) -> bytes:
-    """Rows as CSV in UTF-8."""
+    """Rows as CSV in UTF-8; texts that a spreadsheet would take for formulas have an apostrophe before them."""
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv.writer(text).writerows([_harmless(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULAS) else cell

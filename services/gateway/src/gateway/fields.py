@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from common.options import JobOptions
 from gateway.problems import INVALID, Problem, invalid
+from gateway.visible import visible
 
 _MANY: Mapping[str, str | None] = MappingProxyType({"translate": ",", "keyterms": None, "plugins": ","})
 """Options that may be repeated, and what else may stand between their values."""
@@ -32,7 +33,7 @@ def job_options(fields: Iterable[tuple[str, str]]) -> JobOptions:
     hidden: list[tuple[str, str]] = []
     for given, value in fields:
         name = given.removesuffix("[]")
-        if not value.isprintable():
+        if not visible(value):
             hidden.append((name, "has characters that cannot be shown"))
         elif name in _MANY:
             separator = _MANY[name]

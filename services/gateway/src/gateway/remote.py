@@ -15,6 +15,7 @@ from gateway.acceptance import Acceptance
 from gateway.addresses import public_url
 from gateway.filenames import sanitise
 from gateway.problems import INVALID, Problem
+from gateway.visible import visible
 
 
 class Remote:
@@ -73,7 +74,7 @@ class Remote:
 
 def check_visible(options: JobOptions) -> None:
     """Refuse options with characters that cannot be shown, as a form's are; a 422 problem names each."""
-    hidden = [name for name, value in options if not all(text.isprintable() for text in _texts(value))]
+    hidden = [name for name, value in options if not all(map(visible, _texts(value)))]
     if hidden:
         errors = [(f"options.{name}", "has characters that cannot be shown") for name in hidden]
         raise Problem(INVALID, f"Not valid: {', '.join(hidden)}.", errors=errors)

@@ -373,11 +373,13 @@ batches = Table(
     Column("created_at", _time, nullable=False),
     Column("touched_at", _time, nullable=False),
     Column("finished_at", _time),
+    Column("turn_until", _time, comment="Until when one request lists its prefix, and no other; null for none."),
     Index("batches_owner_created", "owner", text("created_at DESC"), text("id DESC")),
     Index("batches_open", "status", postgresql_where=text("finished_at IS NULL")),
 )
 
 _out = text("state IN ('claimed', 'released')")
+_waits = "state = 'waiting' AND coalesce(options->>'priority', '')"
 
 batch_items = Table(
     "batch_items",
@@ -403,6 +405,8 @@ batch_items = Table(
     Index("batch_items_state", "batch_id", "state", "line"),
     Index("batch_items_owner", "owner"),
     Index("batch_items_out", "owner", "job_id", postgresql_where=_out),
+    Index("batch_items_next", "batch_id", "line", postgresql_where=text(f"{_waits} <> 'deferred'")),
+    Index("batch_items_next_deferred", "batch_id", "line", postgresql_where=text(f"{_waits} = 'deferred'")),
     Index("batch_items_ended", "batch_id", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
 )
 

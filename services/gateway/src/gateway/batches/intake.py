@@ -71,6 +71,8 @@ class Intake:
         self._since = 0
         self._digest = ""
         self._errors: list[tuple[str, str]] = []
+        self.kept = 0, ""
+        """Lines and digest of what is kept and came from this request as well."""
         self.total = 0
         self.bad = 0
 
@@ -79,15 +81,11 @@ class Intake:
 
         Raises
         ------
-        OtherBody
-            When that one was for another listing.
+        OtherBody, Busy
+            When that one was for another listing; when it is still at it.
         """
-        if self.row.status != "receiving":
-            if self.row.digest != digest:
-                raise OtherBody
-            return False
-        await self._store.begin_anew(self.row.id)
-        return True
+        self.row = await self._store.begin_anew(self.row.id, digest)
+        return self.row.status == "receiving"
 
     async def add(self, items: Sequence[Item], upto: int, digest: str) -> None:
         """Keep a stretch; a 413 problem when there are too many items, `OtherBody` when another body came first."""
@@ -101,6 +99,7 @@ class Intake:
         ]
         if not (self._strict and self.bad):
             await self._store.add(self.row.id, self.row.owner, items, since=self._since, upto=upto, digest=digest)
+            self.kept = upto, digest
         self._since, self._digest = upto, digest
 
     async def end(self) -> BatchRow:

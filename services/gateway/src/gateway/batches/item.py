@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from gateway.visible import what_is_visible
+
 Kind = Literal["url", "blob", "upload"]
 
 TOO_LONG = "is longer than 16,384 bytes"
@@ -22,7 +24,8 @@ class BadLine(Exception):  # noqa: N818 - named for what it is
 
     def __init__(self, field: str, message: str) -> None:
         super().__init__(f"{field} {message}")
-        self.field = field[:100]
+        # Members may have any name, and the item is kept with it.
+        self.field = what_is_visible(field)[:100] or "line"
         self.message = message
 
 

@@ -10,6 +10,7 @@ from yarl import URL
 
 from common.address import LONGEST as LONGEST_ADDRESS
 from common.address import Address
+from common.blobs.names import check_name
 from common.options import JobOptions
 from gateway.addresses import public_url
 from gateway.batches.item import BadLine, Item, Kind
@@ -18,6 +19,7 @@ from gateway.batches.names import blob_name, shown
 from gateway.batches.ports import Crypt
 from gateway.principal import Principal
 from gateway.problems import Problem
+from gateway.visible import visible, what_is_visible
 from gateway.words import in_words
 
 SOURCES: tuple[Kind, ...] = ("url", "blob", "upload")
@@ -90,10 +92,14 @@ class Maker:
         return Item(line=number, reference=reference, kind=kind, source=source, shown=seen, options=options)
 
     def blob(self, number: int, name: str) -> Item:
-        """The item of a blob that was found under a prefix."""
-        return Item(
-            line=number, kind="blob", source=name, shown=shown(self._principal, name), options=dict(self._defaults)
-        )
+        """The item of a blob that was found under a prefix; a bad one where its name is none that a line could have."""
+        seen = shown(self._principal, name)
+        try:
+            check_name(name)
+        except ValueError as error:
+            message = f"is not allowed: {error}"
+            return Item(line=number, kind="blob", shown=what_is_visible(seen), field="blob", message=message)
+        return Item(line=number, kind="blob", source=name, shown=seen, options=dict(self._defaults))
 
     def _source(self, kind: Kind, text: str) -> tuple[str, str]:
         if kind == "url":
@@ -139,7 +145,7 @@ class Maker:
 
 
 def _visible(field: str, text: str) -> None:
-    if not text.isprintable():
+    if not visible(text):
         raise BadLine(field, "has characters that cannot be shown")
 
 

@@ -25,7 +25,8 @@ class BatchPrefix(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     prefix: str = Field(
-        max_length=1024, description="Folder in the drop area, ending in `/`; an admin's is a whole name."
+        max_length=1024,
+        description="Folder in the drop area, ending in `/`, or nothing for all of it; an admin's is a whole name.",
     )
 
 

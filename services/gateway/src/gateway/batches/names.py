@@ -22,7 +22,7 @@ def blob_name(principal: Principal, given: str) -> str:
 
 
 def blob_prefix(principal: Principal, given: str) -> str:
-    """The whole prefix for one that a request names; raises `BadLine`."""
+    """The whole prefix for one that a request names, a user's drop area for an empty one; raises `BadLine`."""
     return _checked(principal, given, prefix=True)
 
 
@@ -35,7 +35,8 @@ def _checked(principal: Principal, given: str, *, prefix: bool) -> str:
         (check_prefix if prefix else check_name)(name)
     except ValueError as error:
         raise BadLine(field, f"is not allowed: {error}") from None
-    if prefix and not given.endswith("/"):
+    # Nothing is all of the own drop area; an admin would name everything there is.
+    if prefix and not name.endswith("/"):
         raise BadLine(field, "must end in '/'")
     if name.startswith("users/") and not name.startswith(own):
         raise BadLine(field, f"must not lie in a folder of 'users/', save '{own}'")

@@ -1,11 +1,11 @@
 """Lines of a manifest, JSON or CSV, read into items; what is wrong with a line is told of that line alone."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from common.options import JobOptions
 from gateway.batches.item import TOO_LONG, BadLine, Item
@@ -13,8 +13,10 @@ from gateway.batches.lines import Line
 from gateway.batches.maker import LONGEST_REFERENCE, SOURCES, Maker, Named, bad_field, bad_of
 from gateway.fields import job_options
 from gateway.problems import INVALID, Problem
+from gateway.visible import what_is_visible
 
 _DELIMITERS = ",;\t"
+_LISTS = ("translate", "keyterms", "plugins")
 
 
 class Reader(Protocol):
@@ -49,7 +51,8 @@ class CsvReader:
     """Reads CSV with a header line; a record is a line, so that a stray quote costs one line and not all after it.
 
     Values are separated as the header's names are: by comma, semicolon or tab. Lists are separated by semicolon, or by
-    comma in ``translate``; an empty value is none.
+    comma in ``translate`` and ``plugins``; an empty value is none. Empty values at a line's end, as spreadsheets write
+    them, are nothing.
     """
 
     def __init__(self, maker: Maker) -> None:
@@ -96,8 +99,8 @@ def _named(values: Mapping[str, str]) -> Named:
     options: dict[str, Any] = {}
     if "options" in values:
         try:
-            found = json.loads(values["options"])
-        except (ValueError, RecursionError):
+            found = from_json(values["options"])
+        except ValueError:
             raise BadLine("options", "must be a JSON object") from None
         if not isinstance(found, dict):
             raise BadLine("options", "must be a JSON object")
@@ -106,7 +109,7 @@ def _named(values: Mapping[str, str]) -> Named:
         (name, part)
         for name, value in values.items()
         if name in JobOptions.model_fields
-        for part in (value.split(";") if name in {"translate", "keyterms"} else (value,))
+        for part in (value.split(";") if name in _LISTS else (value,))
         if part.strip()
     ]
     try:
@@ -124,6 +127,8 @@ def _cells(text: str, delimiter: str, most: int | None = None) -> list[str]:
         cells = next(csv.reader([text], delimiter=delimiter, strict=True), [])
     except csv.Error:
         raise BadLine("line", "has a quotation mark that is not closed, or not doubled, on this line") from None
+    while cells and not cells[-1].strip():
+        del cells[-1]
     if most is not None and len(cells) > most:
         raise BadLine("line", f"has {len(cells)} values for {most} columns")
     return cells
@@ -146,4 +151,4 @@ def _shortened(reference: object) -> str | None:
     """What of a bad line's reference is kept, so that its owner finds it."""
     if reference is None:
         return None
-    return "".join(char for char in str(reference) if char.isprintable())[:LONGEST_REFERENCE]
+    return what_is_visible(str(reference))[:LONGEST_REFERENCE]

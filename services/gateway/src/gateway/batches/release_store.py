@@ -1,15 +1,26 @@
 """What the release of items reads and writes; every method may raise `StoreUnavailable`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from gateway.batches import statements as sql
-from gateway.batches.work import Refusal, Work, job_of
+from gateway.batches.work import Place, Refusal, Work, job_of
 from gateway.database import Database
 
 _AT_ONCE = 1_000
+_LOOKED_AT = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look through an owner's items took, where it ended, and whether there may be more behind."""
+
+    works: list[Work]
+    place: Place | None
+    more: bool
 
 
 class ReleaseStore:
@@ -19,7 +30,7 @@ class ReleaseStore:
         self._database = database
 
     async def claim(self, owner: str, *, outstanding: int, turn: int) -> list[Work]:
-        """Take the owner's next items, oldest batch first.
+        """Take the owner's next items, oldest batch first, those that are deferred after all others.
 
         Parameters
         ----------
@@ -28,16 +39,61 @@ class ReleaseStore:
         turn
             Items taken at most.
         """
+        return (await self._claim(owner, outstanding, turn, None, None, lambda _: True)).works
+
+    async def claim_free(
+        self, owner: str, *, outstanding: int, turn: int, after: Place | None, free: Callable[[Mapping[str, Any]], bool]
+    ) -> Looked:
+        """Take those of the owner's next items that are free, and pass over the others.
+
+        Parameters
+        ----------
+        after
+            Where the last look ended; None for the beginning.
+        free
+            Whether an item with these options costs nothing.
+        """
+        return await self._claim(owner, outstanding, turn, _LOOKED_AT, after, free)
+
+    async def _claim(
+        self,
+        owner: str,
+        outstanding: int,
+        turn: int,
+        look: int | None,
+        after: Place | None,
+        wanted: Callable[[Mapping[str, Any]], bool],
+    ) -> Looked:
         async with self._database.connection() as connection, connection.transaction():
             if not await connection.fetchval(sql.MY_TURN, owner):
-                return []  # Another gateway counts and claims for this owner just now.
-            room = outstanding - await connection.fetchval(sql.OUTSTANDING, owner)
-            if room <= 0:
-                return []
-            rows = await connection.fetch(sql.NEXT_WAITING, owner, min(room, turn))
-            works = [_work(row, job_of(row, row["attempt"])) for row in rows]
+                return Looked([], after, more=False)  # Another gateway counts and claims for this owner just now.
+            out = await connection.fetchrow(sql.OUTSTANDING, owner)
+            works: list[Work] = []
+            moving, more = True, False
+            # Each kind has room of its own: what is held is in nobody's way, and is held though others are at work, for
+            # its deadline is looked at only then.
+            for deferred, room in ((False, outstanding - out["at_work"]), (True, outstanding - out["deferred"])):
+                if after is not None and after[0] > deferred:
+                    continue
+                most = min(turn, len(works) + room)
+                if len(works) >= most:
+                    moving = False
+                    continue
+                place = after[1:] if after is not None and after[0] == deferred else (None, None, None)
+                limit = look or most - len(works)
+                rows = await connection.fetch(sql.NEXT_WAITING[deferred], owner, limit, *place)
+                full = False
+                for row in rows:
+                    if wanted(row["options"]):
+                        if full := len(works) == most:
+                            break
+                        works.append(_work(row, job_of(row, row["attempt"])))
+                    if moving:  # The place goes past nothing that only found no room.
+                        after = (deferred, row["created_at"], row["batch_id"], row["line"])
+                more |= moving and not full and len(rows) == limit
+                moving &= not full and len(rows) < limit
             await connection.execute(sql.CLAIM, *_keys(works))
-        return works
+        return Looked(works, after, more=more or len(works) == turn)
 
     async def claim_again(self, *, older_than: timedelta, limit: int) -> list[Work]:
         """Take items over that were claimed and not released: their gateway died, or Kafka was away."""

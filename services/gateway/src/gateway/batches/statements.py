@@ -1,7 +1,12 @@
 """Every SQL statement of the batches, each under a name that says what it means."""
 
 OUT = "('claimed', 'released')"
+_DEFERRED = "coalesce(options->>'priority', '') = 'deferred'"
+
 OPEN = "('waiting', 'claimed', 'released')"
+
+TURN_SECONDS = 60
+"""How long a request that lists a prefix has its turn after each thousand blobs; who died loses it by then."""
 
 BEGIN = """
 INSERT INTO batches (id, owner, status, request, keyed, created_at, touched_at)
@@ -39,13 +44,15 @@ SELECT $1, $2, line, CASE WHEN message IS NULL THEN 'waiting' ELSE 'bad' END, re
        AS new (line, reference, kind, source, shown, options, field, message)
 ON CONFLICT (batch_id, line) DO NOTHING"""
 
-RECEIVED = """
-UPDATE batches SET received = $2, digest = $3, total = total + $4, bad = bad + $5, touched_at = now() WHERE id = $1"""
+RECEIVED = f"""
+UPDATE batches SET received = $2, digest = $3, total = total + $4, bad = bad + $5, touched_at = now(),
+                   turn_until = CASE WHEN turn_until IS NOT NULL THEN now() + interval '{TURN_SECONDS} seconds' END
+ WHERE id = $1"""  # noqa: S608 - no input
 
 WHOLE = """
 UPDATE batches SET status = CASE WHEN $3::integer > $4::integer THEN 'running' ELSE 'completed' END,
                    finished_at = CASE WHEN $3::integer > $4::integer THEN NULL ELSE now() END,
-                   digest = $2, total = $3, bad = $4
+                   digest = $2, total = $3, bad = $4, turn_until = NULL
  WHERE id = $1"""
 
 
@@ -107,13 +114,22 @@ DELETE = """
 UPDATE batches SET status = 'deleting', finished_at = NULL
  WHERE owner = $1 AND id = $2 AND status NOT IN ('deleting', 'deleted') RETURNING id"""
 
-FORGET = "UPDATE batches SET status = 'deleting', keyed = false WHERE id = $1 AND status = 'receiving' RETURNING id"
+FORGET = """
+UPDATE batches SET status = 'deleting', keyed = false
+ WHERE id = $1 AND status = 'receiving' AND ($2::integer IS NULL OR (received = $2 AND ($2 = 0 OR digest = $3)))
+RETURNING id"""
 
 STALE = """
 UPDATE batches SET status = 'deleting', keyed = false
  WHERE status = 'receiving' AND touched_at < now() - $1::interval RETURNING id"""
 
-BEGIN_ANEW = "UPDATE batches SET received = 0, digest = '', total = 0, bad = 0 WHERE id = $1 AND status = 'receiving'"
+TAKE_TURN = f"""
+UPDATE batches SET received = 0, digest = $2, total = 0, bad = 0, touched_at = now(),
+                   turn_until = now() + interval '{TURN_SECONDS} seconds'
+ WHERE id = $1 AND status = 'receiving' AND (turn_until IS NULL OR turn_until < now())
+RETURNING id"""  # noqa: S608 - no input
+
+GIVE_UP_TURN = "UPDATE batches SET turn_until = NULL WHERE id = $1 AND status = 'receiving'"
 
 OWNER_OF_DELETED = "SELECT owner FROM batches WHERE id = $1 AND status = 'deleting'"
 
@@ -140,17 +156,28 @@ SELECT DISTINCT owner FROM batches
 
 MY_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('scribewire.batches.' || $1, 0))"
 
-OUTSTANDING = f"SELECT count(*) FROM batch_items WHERE owner = $1 AND state IN {OUT}"  # noqa: S608 - no input
+OUTSTANDING = f"""
+SELECT count(*) FILTER (WHERE held.job_id IS NULL AND NOT (i.state = 'claimed' AND {_DEFERRED})) AS at_work,
+       count(*) FILTER (WHERE {_DEFERRED}) AS deferred
+  FROM batch_items AS i LEFT JOIN held_jobs AS held ON held.job_id = i.job_id
+ WHERE i.owner = $1 AND i.state IN {OUT}"""  # noqa: S608 - no input
+"""How many are at work, and how many are deferred, held ones included; one that was let go is in both."""
 
-NEXT_WAITING = """
-SELECT i.batch_id, i.line, i.owner, i.attempt, i.kind, coalesce(i.address, i.source) AS source, i.options
+_NEXT_WAITING = """
+SELECT b.created_at, i.batch_id, i.line, i.owner, i.attempt, i.kind, coalesce(i.address, i.source) AS source, i.options
   FROM batches AS b
  CROSS JOIN LATERAL (SELECT * FROM batch_items
-                      WHERE batch_id = b.id AND state = 'waiting' ORDER BY line LIMIT $2) AS i
- WHERE b.owner = $1 AND b.status = 'running'
+                      WHERE batch_id = b.id AND state = 'waiting' AND coalesce(options->>'priority', '') %s 'deferred'
+                         AND line > CASE WHEN b.id = $4 THEN $5 ELSE -1 END
+                      ORDER BY line LIMIT $2) AS i
+ WHERE b.owner = $1 AND b.status = 'running' AND ($3::timestamptz IS NULL OR (b.created_at, b.id) >= ($3, $4))
  ORDER BY b.created_at, b.id, i.line
  LIMIT $2
    FOR SHARE OF b"""
+"""From after a place in the order of an owner's items, or from its beginning; what may wait is an order of its own."""
+
+NEXT_WAITING = {False: _NEXT_WAITING % "<>", True: _NEXT_WAITING % "="}
+"""By whether they are deferred; each has an index, so that neither kind is searched for among the other."""
 
 CLAIM = """
 UPDATE batch_items AS i SET state = 'claimed', claimed_at = now(), job_id = new.job_id

@@ -63,6 +63,10 @@ class OtherBody(Exception):  # noqa: N818 - named for what it is
     """What comes now is not what came first with this key."""
 
 
+class Busy(Exception):  # noqa: N818 - named for what it is
+    """Another request is just listing the batch's prefix."""
+
+
 class Gone(Exception):  # noqa: N818 - named for what it is
     """The batch is there no more."""
 
@@ -73,8 +77,8 @@ class BatchStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def begin(self, batch: UUID, owner: str, *, request: str, keyed: bool) -> BatchRow:
-        """Open the batch unless it is there; the row as it is then. Raises `Gone` when it was deleted.
+    async def begin(self, batch: UUID, owner: str, *, request: str, keyed: bool) -> tuple[BatchRow, bool]:
+        """Open the batch unless it is there; the row as it is then, and whether it was opened. Raises `Gone`.
 
         Parameters
         ----------
@@ -84,15 +88,41 @@ class BatchStore:
             Whether the request has an Idempotency-Key.
         """
         async with self._database.connection() as connection:
-            await connection.execute(sql.BEGIN, batch, owner, request, keyed)
-            return _there(await connection.fetchrow(sql.FOUND, batch))
+            opened = await connection.execute(sql.BEGIN, batch, owner, request, keyed)
+            return _there(await connection.fetchrow(sql.FOUND, batch)), opened == "INSERT 0 1"
 
-    async def begin_anew(self, batch: UUID) -> None:
-        """Drop the items that were kept of a batch that is still being received. Raises `Gone`."""
+    async def begin_anew(self, batch: UUID, digest: str) -> BatchRow:
+        """Take the turn to list a prefix, and drop what was kept of a listing that did not come to its end.
+
+        Parameters
+        ----------
+        digest
+            Of what is listed.
+
+        Returns
+        -------
+        BatchRow
+            The row; nothing was done to it when it is not being received any more.
+
+        Raises
+        ------
+        OtherBody, Gone, Busy
+            When something else was listed first; when the batch was deleted; when another is just listing it.
+        """
         async with self._database.connection() as connection, connection.transaction():
-            if _there(await connection.fetchrow(sql.HOLD, batch)).received:
+            row = _there(await connection.fetchrow(sql.HOLD, batch))
+            if row.digest not in {"", digest}:
+                raise OtherBody
+            if row.status == "receiving":
+                if await connection.fetchval(sql.TAKE_TURN, batch, digest) is None:
+                    raise Busy
                 await connection.execute(sql.DROP_ITEMS, batch, _LAST_LINE)
-                await connection.execute(sql.BEGIN_ANEW, batch)
+            return row
+
+    async def give_up_turn(self, batch: UUID) -> None:
+        """Let another request list the prefix at once."""
+        async with self._database.connection() as connection:
+            await connection.execute(sql.GIVE_UP_TURN, batch)
 
     async def add(self, batch: UUID, owner: str, items: Sequence[Item], *, since: int, upto: int, digest: str) -> None:
         """Keep the items of the lines after ``since`` up to ``upto``, whose end the body's digest is of.
@@ -133,10 +163,17 @@ class BatchStore:
                 await connection.execute(sql.WHOLE, batch, digest, total, bad)
             return BatchRow(**await connection.fetchrow(sql.FOUND, batch))
 
-    async def forget(self, batch: UUID) -> bool:
-        """Give up a batch that was not received whole; False when it was. Its rows go by `gateway.batches.erase`."""
+    async def forget(self, batch: UUID, *, kept: tuple[int, str] | None) -> bool:
+        """Give up a batch that was not received whole; False when it was. Its rows go by `gateway.batches.erase`.
+
+        Parameters
+        ----------
+        kept
+            Lines and digest of what was received, as far as the caller knows it: where there is more, or other, that
+            is another's, and stays. None gives up whatever there is.
+        """
         async with self._database.connection() as connection:
-            return await connection.fetchval(sql.FORGET, batch) is not None
+            return await connection.fetchval(sql.FORGET, batch, *(kept or (None, None))) is not None
 
     async def batch(self, owner: str, batch: UUID) -> BatchRow | None:
         """One batch of an owner."""

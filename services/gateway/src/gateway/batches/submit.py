@@ -1,5 +1,6 @@
 """POST /v1/batches: a manifest read as it streams in, its items kept a thousand at a time."""
 
+import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from hashlib import sha256
@@ -22,14 +23,24 @@ from gateway.batches.models import BatchAccepted, BatchPrefix
 from gateway.batches.names import blob_prefix
 from gateway.batches.ports import Crypt
 from gateway.batches.reader import CsvReader, JsonReader, Reader
-from gateway.batches.store import BatchRow, BatchStore, Gone, OtherBody
+from gateway.batches.store import BatchRow, BatchStore, Busy, Gone, OtherBody
 from gateway.batches.views import status_of
 from gateway.claims import idempotency_key
 from gateway.database import StoreUnavailable
 from gateway.fields import job_options
 from gateway.form import pieces
 from gateway.principal import principal_of
-from gateway.problems import BODY_TYPE, INVALID, JOB_DELETED, KEY_REUSED, MALFORMED, TOO_LARGE, Problem, invalid
+from gateway.problems import (
+    BODY_TYPE,
+    INVALID,
+    JOB_DELETED,
+    KEY_REUSED,
+    MALFORMED,
+    TOO_LARGE,
+    Problem,
+    invalid,
+    unavailable,
+)
 from gateway.settings import GatewaySettings
 
 log = structlog.get_logger(__name__)
@@ -75,8 +86,9 @@ class SubmitBatch:
         defaults, strict = self._asked(request)
         batch = ids.derived(BATCHES, f"{owner}\0{key}") if key is not None else uuid4()
         asked = sha256(json.dumps([form, defaults, strict], sort_keys=True).encode()).hexdigest()
+        opened, intake = False, None
         try:
-            row = await self._store.begin(batch, owner, request=asked, keyed=key is not None)
+            row, opened = await self._store.begin(batch, owner, request=asked, keyed=key is not None)
             intake = Intake(self._store, row, asked=asked, most=self._settings.batch_items, strict=strict)
             maker = self._maker(request, defaults)
             if form == _PREFIX:
@@ -90,11 +102,15 @@ class SubmitBatch:
             raise Problem(KEY_REUSED, "The first request with this Idempotency-Key had another manifest.") from None
         except Gone:
             raise Problem(JOB_DELETED, "The batch of this Idempotency-Key was deleted; use a new key.") from None
+        except Busy:
+            raise unavailable("Another request with this Idempotency-Key is listing the prefix just now.") from None
         except BaseException as error:
             # What is refused for what it says would be refused again, and what has no key cannot be sent again.
             refused = isinstance(error, Problem) and error.kind.status in {413, 422}
-            if key is None or refused:
-                await self._forget(batch)
+            if key is None:
+                await self._forget(batch, None)
+            elif refused and intake is not None and (opened or intake.kept[0]):
+                await self._forget(batch, intake.kept)
             raise
         self._wake()
         log.info("batch_received", batch_id=str(batch), items=row.total, bad=row.bad)
@@ -144,9 +160,19 @@ class SubmitBatch:
         except BadLine as bad:
             raise Problem(INVALID, f"{bad}.", errors=[(bad.field, bad.message)]) from None
         # The blobs may be others by now, and come in another order, so half a listing is begun anew.
-        digest = sha256(raw).hexdigest()
+        digest = sha256(prefix.encode()).hexdigest()
         if not await intake.begin_anew(digest):
             return intake.row
+        try:
+            return await self._list(prefix, digest, maker, intake)
+        except (OtherBody, Gone):
+            raise  # The turn is another's now.
+        except BaseException:
+            with contextlib.suppress(StoreUnavailable):  # It ends by itself.
+                await self._store.give_up_turn(intake.row.id)
+            raise
+
+    async def _list(self, prefix: str, digest: str, maker: Maker, intake: Intake) -> BatchRow:
         items: list[Item] = []
         number = 0
         async for found in self._blobs.list(prefix):
@@ -159,9 +185,9 @@ class SubmitBatch:
             await intake.add(items, number, digest)
         return await intake.end()
 
-    async def _forget(self, batch: UUID) -> None:
+    async def _forget(self, batch: UUID, kept: tuple[int, str] | None) -> None:
         try:
-            if await self._store.forget(batch):
+            if await self._store.forget(batch, kept=kept):
                 while not await self._eraser.erase_some(batch):
                     pass
         except StoreUnavailable:

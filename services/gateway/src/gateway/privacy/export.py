@@ -18,7 +18,8 @@ from gateway.models import Job
 from gateway.privacy.archive import Archive
 from gateway.privacy.store import ENCRYPTED, STREAMED, PrivacyStore
 from gateway.privacy.unfinished import Unfinished, unfinished
-from gateway.store import JobRow, Store
+from gateway.rows import JobRow
+from gateway.store import Store
 from gateway.uploads.models import Upload
 
 _PAGE = 100
@@ -185,15 +186,13 @@ def _recording(job: Job | Upload) -> str:
     return f"recording.{ending}" if ending and ending.isascii() and ending.isalnum() else "recording"
 
 
-def _cell(value: Any) -> str:
-    """A value as a cell; a text that a spreadsheet would take for a formula is marked as text."""
+def _cell(value: Any) -> Any:
+    """A value as a cell."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, dict | list):
         return _json(value, indent=None)
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return "" if value is None else str(value)
+    return value
 
 
 def _json(value: Any, indent: int | None = 2) -> str:

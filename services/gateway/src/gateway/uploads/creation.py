@@ -14,6 +14,7 @@ from gateway.filenames import printable, sanitise
 from gateway.problems import EMPTY_FILE, INVALID, Problem, invalid
 from gateway.uploads.headers import metadata
 from gateway.uploads.models import Upload
+from gateway.visible import visible
 
 
 def new_upload(
@@ -85,7 +86,7 @@ def _options(pairs: Mapping[str, bytes | None]) -> JobOptions:
         options = JobOptions.model_validate(given)
     except ValidationError as error:
         raise invalid(error, JobOptions) from None
-    hidden = [name for name, value in options if not all(part.isprintable() for part in _texts(value))]
+    hidden = [name for name, value in options if not all(map(visible, _texts(value)))]
     if hidden:
         message = "has characters that cannot be shown"
         raise Problem(INVALID, f"Not valid: {', '.join(hidden)}.", errors=[(name, message) for name in hidden])

@@ -18,7 +18,10 @@ async def dropped(blobs: Blobs, name: str, *, limit: int | None) -> AsyncGenerat
         When the `Drop` itself is gone, as after an erasure.
     """
     drop = Drop.model_validate_json(await read_all(blobs, name))
-    found = await blobs.stat(drop.blob)
+    try:
+        found = await blobs.stat(drop.blob)
+    except ValueError:  # A name that no store takes will never be one.
+        raise _not_found() from None
     if found is None:
         raise _not_found()
     if limit is not None and found.size > limit:
