@@ -43,7 +43,7 @@ class CommonSettings(BaseSettings):
     )
     health_port: int = Field(default=0, description="Port of /healthz, /readyz and /metrics; 0 takes a free one.")
     concurrency: int | None = Field(default=None, ge=1, description="Handlers at once; each service has a default.")
-    lease_ttl: float = Field(default=25.0, gt=0, description="Seconds after which a silent holder's lease lapses.")
+    lease_ttl: float = Field(default=20.0, gt=0, description="Seconds after which a silent holder's lease lapses.")
     drain_seconds: float = Field(default=20.0, gt=0, description="Seconds SIGTERM lets running handlers finish.")
     retry_delays: tuple[float, float, float] = Field(
         default=(10.0, 60.0, 600.0), description="Seconds of the three retry topics, short to long."

@@ -4,8 +4,8 @@ from alembic import op
 
 from common.db.migrations.versions.r0005_walls import ADMIT
 
-revision = "0013"
-down_revision = "0008"
+revision = "0010"
+down_revision = "0009"
 
 _COUNTED = "(SELECT id FROM jobs WHERE owner = the_owner AND finished_at IS NULL)"
 _NOT_HELD = """(SELECT id FROM jobs WHERE owner = the_owner AND finished_at IS NULL
