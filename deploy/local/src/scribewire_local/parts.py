@@ -96,6 +96,9 @@ def environment(home: Path, settings: LocalSettings | None = None) -> dict[str, 
 def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, dsn: str) -> dict[str, str]:
     """Return the caller's environment with the addresses of the parts; keys and SCRIBEWIRE_* pass through."""
     environment = dict(os.environ)
+    if settings.smtp_server is not None and settings.public_url is None:
+        # Links in mails need it. Without mail it stays open: other answers then name the address that was asked.
+        environment["SCRIBEWIRE_PUBLIC_URL"] = f"http://{HOST}:{settings.port}"
     # The gateway alone has this port, and gets it by its own name.
     for name in ("PORT", "SCRIBEWIRE_PORT", "SCRIBEWIRE_HEALTH_PORT", "SCRIBEWIRE_DATABASE_URL"):
         environment.pop(name, None)
@@ -104,7 +107,6 @@ def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, d
         "SCRIBEWIRE_KAFKA": bootstrap,
         "DATABASE_URL": dsn,
         "SCRIBEWIRE_BLOBS": settings.blobs or home.blobs.as_uri(),
-        "SCRIBEWIRE_PUBLIC_URL": settings.public_url or f"http://{HOST}:{settings.port}",
         "SCRIBEWIRE_OPERATOR_KEY_FILE": str(settings.operator_key_file or home.key_file),
         "SCRIBEWIRE_ENCRYPTION_KEYS_FILE": str(settings.encryption_keys_file or home.encryption_keys),
     }
