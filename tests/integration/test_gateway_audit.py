@@ -1,6 +1,7 @@
 """What the audit log is asked for: an account, whoever did something with it, and an address."""
 
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -23,7 +24,7 @@ async def test_everything_about_an_account_and_everything_from_an_address(postgr
     dsn = fresh_database(postgres_server_dsn)
     await migrate(SecretStr(dsn))
     begun = now()
-    told = [
+    told: list[tuple[str | None, str, str, dict[str, Any]]] = [
         (ANN, "login.succeeded", "192.0.2.1", {}),
         (None, "login.failed", "198.51.100.7", {"account": ANN, "reason": "password"}),
         (None, "login.failed", "198.51.100.7", {"account": BEN, "reason": "password"}),

@@ -14,7 +14,6 @@ from scribewire_local.process import start_time
 from scribewire_local.settings import LocalSettings
 from scribewire_local.state import GatewayAddress, PartStatus, State
 
-
 NAMES = {"PORT", "DATABASE_URL", "SMTP_SERVER"}
 
 
