@@ -54,6 +54,15 @@ async def test_a_completed_job_with_the_same_bytes_and_options_is_named(gateway:
 async def test_what_has_no_part_in_the_result_may_differ(gateway: RunningGateway, sound: bytes) -> None:
     first = await completed(gateway, sound)
     assert await named(gateway, sound, priority="bulk", callback_url="https://example.com/hook") == first
+    assert await named(gateway, sound, audio_format="mp3") == first
+
+
+async def test_of_several_the_one_with_the_same_audio_stored_is_named(gateway: RunningGateway, sound: bytes) -> None:
+    flac = await completed(gateway, sound, audio_format="flac")
+    mp3 = await completed(gateway, sound, audio_format="mp3")
+    for asked, same in (("flac", flac), ("mp3", mp3)):
+        assert await named(gateway, sound, audio_format=asked) == same
+    assert await named(gateway, sound) in {flac, mp3}
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from common.events import now
 from gateway.database import Database
+from gateway.identity.ended import EndedIdentities
 from gateway.privacy import store as privacy_store
 from gateway.privacy.forget import Forgetter
 from gateway.privacy.store import FORGET, PrivacyStore
@@ -35,6 +36,12 @@ async def gateway(
 async def pool(gateway: RunningGateway) -> AsyncIterator[asyncpg.Pool]:
     async with asyncpg.create_pool(gateway.dsn, min_size=1, max_size=2) as pool:
         yield pool
+
+
+def privacy_of(pool: asyncpg.Pool) -> PrivacyStore:
+    """What ends accounts."""
+    database = Database(pool, seconds=5)
+    return PrivacyStore(database, EndedIdentities(database))
 
 
 async def left(pool: asyncpg.Pool, owner: str) -> dict[str, int]:
@@ -97,13 +104,13 @@ async def test_what_is_much_goes_in_pages_and_what_comes_late_goes_too(
             uuid4(),
             ann.id,
         )
-        await Forgetter(PrivacyStore(Database(pool, seconds=5))).sweep()
+        await Forgetter(privacy_of(pool)).sweep()
         assert await gone()
         assert await pool.fetchval("SELECT count(*) FROM audit_log WHERE user_agent = 'late/1'") == 0
 
 
 async def test_a_day_later_nobody_looks_any_more(gateway: RunningGateway, pool: asyncpg.Pool) -> None:
-    store, owner = PrivacyStore(Database(pool, seconds=5)), str(uuid4())
+    store, owner = privacy_of(pool), str(uuid4())
     await store.end(owner, now())
     assert owner in await store.to_forget(now() - timedelta(days=1))
     await store.forgotten(owner, now())

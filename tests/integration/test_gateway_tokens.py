@@ -129,7 +129,7 @@ async def test_a_stream_token_ends_with_its_account(setting: Setting, ann: Perso
 
 
 async def test_without_a_password_only_the_person_changes_the_address(setting: Setting) -> None:
-    token = setting.issuer.token(sub="auth0|no-password")
+    token = setting.issuer.token(sub="auth0|no-password", scope="openid account keys")
     me = f"{setting.here.url}/v1/account"
     body = {"name": "k", "scopes": ["account"]}
     async with aiohttp.request("POST", f"{setting.here.url}/v1/keys", json=body, headers=bearer(token)) as answer:

@@ -20,6 +20,7 @@ from common.events import now
 from common.settings import CommonSettings
 from gateway.database import Database
 from gateway.identity.account_store import AccountStore, NewAccount
+from gateway.identity.ended import EndedIdentities
 from gateway.privacy import store as privacy_store
 from gateway.privacy.export import Export
 from gateway.privacy.store import PrivacyStore
@@ -46,7 +47,8 @@ async def test_everything_is_in_the_export_that_was_kept_of_somebody(
         for owner in (ann, ben):
             await _rows(pool, owner)
             await _uploads(blobs, str(owner))
-        export = Export(store=Store(database), privacy=PrivacyStore(database), blobs=blobs, crypt=CRYPT)
+        privacy = PrivacyStore(database, EndedIdentities(database))
+        export = Export(store=Store(database), privacy=privacy, blobs=blobs, crypt=CRYPT)
         inside = await _inside(export, str(ann), recordings=True)
         bare = await _inside(export, str(ann), recordings=False)
 

@@ -8,18 +8,20 @@ from uuid import UUID, uuid4
 import pytest
 
 from common import layout
+from common.audio_formats import AUDIO_FORMATS
 from common.blobs import BlobsUnavailable, Chunks, Name, read_all
 from common.blobs.folder import FolderBlobs
 from common.errors import Transient
 from common.events import BlobRef, Event, SegmentReady, TranscriptCompleted, TranslationCompleted, UploadReceived
 from common.manifest import Manifest, Piece
 from common.options import JobOptions, SegmentPlan
+from common.stored_audio import StoredAudio
 from common.transcript import Billed, Transcript, Translation, Utterance
 from support import media
 from support.transcoding import OWNER, SHA256, Nowhere, Told
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
-from transcoder.ports import Decoder, Decoding
+from transcoder.ports import Decoder, Decoding, Keeping
 from transcoder.settings import TranscoderSettings
 
 OPTIONS = JobOptions(translate=("es",))
@@ -38,7 +40,7 @@ SPANISH = Translation(
 class Untouched(Decoder):
     """A decoder that must not be used."""
 
-    def open(self, source: Path) -> AbstractAsyncContextManager[Decoding]:
+    def open(self, source: Path, keeping: Keeping | None = None) -> AbstractAsyncContextManager[Decoding]:
         raise AssertionError(source)
 
 
@@ -188,3 +190,76 @@ async def test_a_cancelled_job_gets_no_copy(blobs: FolderBlobs, tmp_path: Path) 
     event = await upload(blobs, await ended(blobs))
     assert await outputs(blobs, event, context=Told(cancel_when=lambda _: True)) == []
     assert not list(tmp_path.rglob(f"transcripts/{event.job_id}/*"))
+
+
+STORED = StoredAudio(format="mp3", codec="mp3", channels=1, sample_rate=16_000, seconds=2.5, size=9)
+
+
+async def with_audio(blobs: FolderBlobs) -> UUID:
+    """The results of a job that had its audio stored as MP3."""
+    job = await ended(blobs)
+    name = layout.manifest(OWNER, job)
+    manifest = Manifest.model_validate_json(await read_all(blobs, name))
+    await blobs.remove(name)
+    media_facts = {**manifest.media, **STORED.facts()}
+    await blobs.write(name, manifest.model_copy(update={"media": media_facts}).model_dump_json().encode())
+    await blobs.write(layout.stored_audio(OWNER, job, "mp3"), b"MP3 audio")
+    return job
+
+
+async def asking(blobs: FolderBlobs, same_as: UUID, audio_format: str | None) -> UploadReceived:
+    """An upload that may be done by a copy and asks for audio."""
+    event = await upload(blobs, same_as)
+    return event.model_copy(update={"options": OPTIONS.model_copy(update={"audio_format": audio_format})})
+
+
+async def told_audio(blobs: FolderBlobs, event: UploadReceived) -> StoredAudio | None:
+    """What the manifest of a job says of its stored audio."""
+    raw = await read_all(blobs, layout.manifest(OWNER, event.job_id))
+    return StoredAudio.among(Manifest.model_validate_json(raw).media)
+
+
+async def test_the_audio_in_the_same_format_is_copied(blobs: FolderBlobs) -> None:
+    source = await with_audio(blobs)
+    event = await asking(blobs, source, "mp3")
+    transcript, _ = await outputs(blobs, event)
+    assert isinstance(transcript, TranscriptCompleted)
+    assert await told_audio(blobs, event) == STORED
+    for prefix in layout.job_prefixes(OWNER, source):
+        await blobs.remove(prefix)
+    assert await read_all(blobs, layout.stored_audio(OWNER, event.job_id, "mp3")) == b"MP3 audio"
+
+
+async def test_a_copy_that_asks_for_no_audio_has_none(blobs: FolderBlobs) -> None:
+    event = await asking(blobs, await with_audio(blobs), None)
+    await outputs(blobs, event)
+    assert await told_audio(blobs, event) is None
+    assert await blobs.stat(layout.stored_audio(OWNER, event.job_id, "mp3")) is None
+
+
+@pytest.mark.parametrize(("had", "asked"), [("mp3", "flac"), (None, "mp3"), ("mp3, and lost", "mp3")])
+async def test_audio_in_another_format_is_made_and_nothing_is_recognised_again(
+    blobs: FolderBlobs, had: str | None, asked: str
+) -> None:
+    source = await (ended(blobs) if had is None else with_audio(blobs))
+    if had == "mp3, and lost":
+        await blobs.remove(layout.stored_audio(OWNER, source, "mp3"))
+    event = await asking(blobs, source, asked)
+    found = await worked(blobs, event)
+    assert [type(told) for told in found] == [TranscriptCompleted, TranslationCompleted]
+    stored = await told_audio(blobs, event)
+    assert stored is not None
+    assert (stored.format, stored.channels, stored.sample_rate) == (asked, 1, 16_000)
+    assert stored.seconds == pytest.approx(17.245, abs=0.01)
+    blob = await blobs.stat(layout.stored_audio(OWNER, event.job_id, AUDIO_FORMATS[asked].ending))
+    assert blob is not None
+    assert blob.size == stored.size
+    assert not [info async for info in blobs.list(layout.segment_audio(OWNER, event.job_id, 0))]
+
+
+async def test_a_copy_cancelled_while_its_audio_is_made_leaves_no_audio(blobs: FolderBlobs, tmp_path: Path) -> None:
+    event = await asking(blobs, await ended(blobs), "flac")
+    context = Told(cancel_when=lambda told: bool(list(tmp_path.rglob(f"audio/{event.job_id}/audio.flac"))))
+    decoder = await FfmpegDecoder.detect(TranscoderSettings())
+    assert await outputs(blobs, event, decoder=decoder, context=context) == []
+    assert not list(tmp_path.rglob(f"audio/{event.job_id}/*"))

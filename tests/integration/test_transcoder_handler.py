@@ -20,7 +20,7 @@ from support.transcoding import OWNER, Nowhere, Room, Told, workers
 from transcoder.__main__ import build
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
-from transcoder.ports import Decoder, Decoding
+from transcoder.ports import Decoder, Decoding, Keeping
 from transcoder.settings import TranscoderSettings
 
 MONOLOGUE = (media.SAMPLES / "monologue.wav").read_bytes()
@@ -29,7 +29,7 @@ MONOLOGUE = (media.SAMPLES / "monologue.wav").read_bytes()
 class Untouched(Decoder):
     """A decoder that must not be used."""
 
-    def open(self, source: Path) -> AbstractAsyncContextManager[Decoding]:
+    def open(self, source: Path, keeping: Keeping | None = None) -> AbstractAsyncContextManager[Decoding]:
         raise AssertionError(source)
 
 
@@ -83,7 +83,7 @@ async def test_a_failure_after_anothers_success_takes_nothing_away(room: Room) -
         """A decoder whose process was stopped, and wakes when another has done the work."""
 
         @asynccontextmanager
-        async def open(self, source: Path) -> AsyncIterator[Decoding]:
+        async def open(self, source: Path, keeping: Keeping | None = None) -> AsyncIterator[Decoding]:
             done.extend(await room.transcode(event))
             raise Permanent("decoder_limits", "Too long.")
             yield

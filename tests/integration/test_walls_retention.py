@@ -18,6 +18,7 @@ from common.db.pool import open_pool
 from common.events import JobControl, now
 from common.settings import CommonSettings
 from gateway.database import Database
+from gateway.identity.ended import EndedIdentities
 from gateway.privacy.forget import Forgetter
 from gateway.privacy.store import PrivacyStore
 from gateway.settings import GatewaySettings
@@ -60,7 +61,7 @@ async def test_lines_go_by_their_age_and_an_accounts_end_takes_none(
         await pool.execute(LINE, owner, keep + day, 13)
         await pool.execute(LINE, owner, keep - day, 3)
     database = Database(pool, seconds=10)
-    private = PrivacyStore(database)
+    private = PrivacyStore(database, EndedIdentities(database))
     await private.end(ended, now())
     await Forgetter(private).sweep()
     count = "SELECT count(*) FROM audit_log WHERE actor = $1"

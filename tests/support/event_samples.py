@@ -28,6 +28,7 @@ OPTIONS = JobOptions(
     callback_url="https://example.com/hook",
     reuse=False,
     plugins=("noise_reduction", "loudness"),
+    audio_format="flac",
 )
 COMMON = {"job_id": JOB, "owner": "operator", "lane": "bulk", "attempt": 2, "time": TIME}
 ORIGINAL = BlobRef(name=f"users/operator/originals/{JOB}/{SHA}", size=1_234_567)

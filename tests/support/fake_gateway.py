@@ -80,6 +80,7 @@ class FakeGateway:
                 web.post("/v1/jobs/{id}/cancel", self._job),
                 web.get("/v1/jobs/{id}/events", self._events),
                 web.get("/v1/jobs/{id}/transcript", self._transcript),
+                web.get("/v1/jobs/{id}/audio", self._audio),
                 web.post("/v1/batches", self._batch),
                 web.get("/v1/batches/{id}", self._show_batch),
                 web.get("/v1/batches/{id}/items", self._items),
@@ -185,6 +186,12 @@ class FakeGateway:
     async def _transcript(self, request: web.Request) -> web.Response:
         job, form = self._job_of(request), request.query.get("format", "json")
         return web.Response(text=f"{form} of {job['sha256'][:8]}\n")
+
+    async def _audio(self, request: web.Request) -> web.Response:
+        job = self._job_of(request)
+        if "audio_format" not in job["options"]:
+            return problem(404, "No audio was asked for with this job.")
+        return web.Response(body=job["options"]["audio_format"].encode() + b" of " + self.bodies[job["id"]])
 
     async def _batch(self, request: web.Request) -> web.Response:
         content = await request.read()

@@ -108,6 +108,7 @@ def test_an_admin_names_nothing_of_another_user(name: str) -> None:
         ({"url": URL, "reference": 1.5}, "reference", "must be text or a whole number"),
         ({"url": URL, "refrence": "x"}, "refrence", "is unknown; there are url"),
         ({"url": URL, "options": []}, "options", "is not valid"),
+        ({"url": URL, "options": {"audio_format": "aiff"}}, "options.audio_format", "must be one of wav, mp3, ogg"),
         ({"url": URL, "options": {"lang": "de"}}, "options.lang", "is unknown; there are language"),
         ({"url": URL, "options": {"language": "german!"}}, "options.language", "language tag"),
         ({"url": URL, "options": {"model": "a\0"}}, "options.model", "cannot be shown"),

@@ -57,6 +57,21 @@ def test_json_says_what_became_of_each(fake: FakeGateway, scribewire: CommandLin
     assert (failed["source"], failed["error"]) == (str(bad), "The file is not audio.")
 
 
+def test_audio_is_asked_for_and_fetched(fake: FakeGateway, scribewire: CommandLine, talk: Path, tmp_path: Path) -> None:
+    for options in (("--audio-format", "mp3"), ()):
+        assert scribewire("transcribe", str(talk), *options).returncode == 0
+    with_audio, without = fake.jobs.values()
+    assert with_audio["options"] == {"audio_format": "mp3"}
+    out = tmp_path / "talk.mp3"
+    assert scribewire("jobs", "audio", with_audio["id"], "-o", str(out)).returncode == 0
+    assert out.read_bytes() == b"mp3 of some bytes"
+    kept = scribewire("jobs", "audio", with_audio["id"], "-o", str(out))
+    assert (kept.returncode, "--force replaces it" in kept.stderr) == (2, True)
+    refused = scribewire("jobs", "audio", without["id"], "-o", str(tmp_path / "none.mp3"))
+    assert (refused.returncode, "No audio was asked for" in refused.stderr) == (1, True)
+    assert not (tmp_path / "none.mp3").exists()
+
+
 def test_an_interrupted_upload_of_a_big_file_goes_on(fake: FakeGateway, scribewire: CommandLine, talk: Path) -> None:
     talk.write_bytes(bytes(BIG))
     fake.uploads.hold_at = BIG // 2

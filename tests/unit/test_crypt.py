@@ -1,5 +1,6 @@
 """Encrypted texts: the first key encrypts, all are read with; the file changes in steps that no process loses."""
 
+import json
 import os
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,6 +13,7 @@ from standardwebhooks.webhooks import Webhook
 from common import keyfile
 from common.crypt import Crypt, Undecipherable
 from common.webhook_secrets import opened, sealed
+from gateway.identity import rules
 from gateway.identity.confirmation import Confirmations
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
@@ -176,3 +178,9 @@ def test_a_confirmation_is_good_for_its_time_and_is_no_other_text() -> None:
     assert Confirmations(crypt, seconds=-1).read(Confirmations(crypt, seconds=-1).token("address")) is None
     for other in ("", "x", crypt.encrypt("swr_token"), crypt.encrypt("[]"), crypt.encrypt("{}"), crypt.encrypt("1")):
         assert confirmations.read(other) is None
+    # A name, sealed with the same keys, that says all that a token says.
+    name = rules.plain(json.dumps({"confirm": "register", "until": 4e9, "values": {"role": "admin"}}), 200)
+    marked = rules.plain("\0confirm\0" + (name or ""), 200)
+    for text in (name, marked):
+        assert text is not None
+        assert confirmations.read(crypt.encrypt(text)) is None

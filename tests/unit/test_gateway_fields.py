@@ -23,6 +23,7 @@ def test_every_option_can_be_written_as_text() -> None:
             ("diarize", "true"),
             ("speakers", "2"),
             ("priority", "bulk"),
+            ("audio_format", "opus"),
         ]
     )
     assert options == JobOptions(
@@ -32,6 +33,7 @@ def test_every_option_can_be_written_as_text() -> None:
         diarize=True,
         speakers=2,
         priority="bulk",
+        audio_format="opus",
     )
 
 
@@ -44,6 +46,8 @@ def test_every_option_can_be_written_as_text() -> None:
         ([("speakers", "11")], "speakers"),
         ([("diarize", "perhaps")], "diarize"),
         ([("priority", "urgent")], "priority"),
+        ([("audio_format", "aiff")], "audio_format"),
+        ([("audio_format", "")], "audio_format"),
         ([("language", "en"), ("language", "de")], "language"),
         ([("translate", "es,!!")], "translate.1"),
         ([("", "x")], "body"),

@@ -4,17 +4,23 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
 
 from gateway.identity import compact
+from gateway.identity.foreign_rights import USUAL, ForeignRights
 from gateway.identity.jwks import LARGEST_ANSWER, IssuerUnavailable, Jwks, is_safe
 from gateway.identity.oidc import Foreign, Oidc
 from gateway.identity.refused import Refused
+from gateway.settings import GatewaySettings
 from support.fake_oidc import AUDIENCE, FakeIssuer, fake_issuer, new_key, public_jwk, signed
 from support.forged import forged
 from support.waiting import eventually
+
+RIGHTS = ForeignRights.read("jobs:read", {"transcribe": "jobs:read jobs:write"})
 
 
 @dataclass
@@ -29,7 +35,7 @@ class Setting:
 
     def __post_init__(self) -> None:
         self.jwks = Jwks(self.issuer.url, http=self.http, seconds=2, clock=lambda: self.at)
-        self.oidc = Oidc(issuer=self.issuer.url, audience=AUDIENCE, keys=self.jwks)
+        self.oidc = Oidc(issuer=self.issuer.url, audience=AUDIENCE, keys=self.jwks, rights=RIGHTS)
 
     async def verify(self, token: str) -> Foreign:
         """Verify as the door does."""
@@ -52,6 +58,49 @@ async def test_a_good_token_says_who_it_is(setting: Setting) -> None:
     found = await setting.verify(setting.issuer.token(sub="auth0|ada", aud=["x", AUDIENCE]))
     assert (found.issuer, found.subject) == (setting.issuer.url, "auth0|ada")
     assert 3590 < found.ends - time.time() < 3640
+    assert abs(found.issued - time.time()) < 30
+    assert found.scopes == {"jobs:read"}
+
+
+@pytest.mark.parametrize(
+    ("claims", "scopes"),
+    [
+        ({"scope": "openid"}, {"jobs:read"}),
+        ({"scope": "transcribe openid"}, {"jobs:read", "jobs:write"}),
+        ({"scope": "keys", "permissions": ["admin", "x", {}, 1]}, {"keys", "admin"}),
+        ({"scope": "stream"}, {"jobs:read"}),
+        ({"scope": ["keys"], "permissions": "admin"}, {"jobs:read"}),
+        ({"scope": "jobs:readers keys,admin KEYS"}, {"jobs:read"}),
+    ],
+)
+async def test_a_token_may_do_what_it_names_and_else_what_is_usual(
+    setting: Setting, claims: dict[str, object], scopes: set[str]
+) -> None:
+    assert (await setting.verify(setting.issuer.token(**claims))).scopes == scopes
+
+
+def test_rights_name_scopes_that_there_are() -> None:
+    assert not {"keys", "admin"} & ForeignRights.read(USUAL, {}).of({}), "these the issuer has to name"
+    assert ForeignRights.read("", {}).of({}) == frozenset()
+    for usual, names in (("jobs:raed", {}), ("", {"a": "everything"}), ("stream", {})):
+        with pytest.raises(ValueError, match="not scopes"):
+            ForeignRights.read(usual, names)
+
+
+@pytest.mark.parametrize(
+    ("written", "names"),
+    [("", {}), (" ", {}), ('{"transcribe": "jobs:read"}', {"transcribe": "jobs:read"}), ("{", None), ("[1]", None)],
+)
+def test_words_of_an_issuer_are_set_as_json(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, names: dict[str, str] | None
+) -> None:
+    monkeypatch.setenv("SCRIBEWIRE_OIDC_SCOPE_NAMES", written)
+    files: dict[str, Any] = {"operator_key_file": tmp_path, "encryption_keys_file": tmp_path}
+    if names is None:
+        with pytest.raises(ValueError, match="oidc_scope_names"):
+            GatewaySettings(_env_file=None, **files)
+    else:
+        assert GatewaySettings(_env_file=None, **files).oidc_scope_names == names
 
 
 async def test_clocks_may_differ_by_half_a_minute(setting: Setting) -> None:

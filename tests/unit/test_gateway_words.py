@@ -29,6 +29,7 @@ TAG = "must be a language tag such as 'en' or 'pt-BR'"
         ([("diarize", "perhaps")], "must be true or false"),
         ([("priority", "urgent")], "must be 'interactive', 'bulk' or 'deferred'"),
         ([("profanity", "x")], "must be 'raw', 'masked' or 'removed'"),
+        ([("audio_format", "aiff")], "must be one of wav, mp3, ogg, opus, flac"),
         ([("keyterms", "")], "must have at least 1 characters"),
         ([("keyterms", str(number)) for number in range(101)], "may have at most 100 of them"),
     ],

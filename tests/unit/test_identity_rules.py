@@ -69,6 +69,9 @@ def test_a_password_that_will_do(given: str) -> None:
 def test_a_name_is_without_tags_and_control_characters() -> None:
     assert rules.plain(" Ann <script>alert(1)</script>\tLee\x00 ", 100) == "Ann alert(1) Lee"
     assert rules.plain("<b></b>", 100) is None
+    assert rules.plain("<<b>script>alert(1)<</b>/script>", 100) == "alert(1)"
+    assert rules.plain("<" * 300 + "b" + ">" * 300, 1000) is None
+    assert rules.plain("I <3 him", 100) == "I 3 him"
     assert rules.plain(None, 100) is None
     with pytest.raises(ValueError, match="at most 3"):
         rules.plain("abcd", 3)

@@ -210,6 +210,13 @@ def test_a_number_that_json_does_not_know_is_left_out_of_media() -> None:
     assert job.media == {"channels": 2}
 
 
+def test_of_two_words_about_the_media_the_one_that_says_more_stays() -> None:
+    story = Story()
+    early, last = {"channels": 2, "codec": "mp3"}, {"audio_sha256": "0", "channels": 2, "codec": "mp3"}
+    words = [story.progress("transcoder", 0.5, media=early), story.progress("transcoder", 1.0, media=last)]
+    assert folded(words).media == folded(words[::-1]).media == last
+
+
 def test_only_the_end_of_an_accepted_job_can_be_announced() -> None:
     with pytest.raises(ValueError, match="accepted"):
         announcement(folded([Story().upload()]))

@@ -33,6 +33,7 @@ class Job(TypedDict, total=False):
     language: str | None
     duration: float | None
     media: dict[str, Any] | None
+    audio: dict[str, Any] | None
     words: int | None
     segments: int | None
     provider: str | None
@@ -43,7 +44,7 @@ class Job(TypedDict, total=False):
     finished_at: str | None
     error: JobError | None
     translations: list[dict[str, Any]]
-    links: dict[str, str]
+    links: dict[str, str | None]
 
 
 class JobPage(TypedDict):

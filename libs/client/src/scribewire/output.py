@@ -1,11 +1,14 @@
 """What commands write: transcripts to standard output or files, tables and JSON for programs."""
 
 import json
+import os
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, BinaryIO
 
 import typer
 
@@ -29,6 +32,27 @@ def show(source: Path, content: bytes, *, heading: bool) -> None:
         out.write(f"==> {source} <==\n".encode(errors="replace"))
     out.write(content if content.endswith(b"\n") else content + b"\n")
     out.flush()
+
+
+@contextmanager
+def whole(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """A new file, made beside its place and moved there when it is whole; readable by nobody else.
+
+    Raises
+    ------
+    typer.BadParameter
+        When a file is there already, unless ``force`` replaces it.
+    """
+    if path.exists() and not force:
+        raise typer.BadParameter(f"{path} is there already; --force replaces it")
+    descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+        Path(fresh).replace(path)
+    except BaseException:
+        Path(fresh).unlink(missing_ok=True)
+        raise
 
 
 def print_json(document: Any) -> None:

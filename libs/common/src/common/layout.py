@@ -84,6 +84,11 @@ def segment_audio(owner: str, job: UUID, index: int) -> str:
     return f"{_folder(owner)}/audio/{job}/{index:05d}.wav"
 
 
+def stored_audio(owner: str, job: UUID, ending: str) -> str:
+    """A job's whole audio as it was asked for by `common.options.JobOptions.audio_format`."""
+    return f"{_folder(owner)}/audio/{job}/audio.{ending}"
+
+
 def segment_result(owner: str, job: UUID, index: int) -> str:
     """A segment's result, a `common.transcript.SegmentResult` as JSON."""
     return f"{_folder(owner)}/transcripts/{job}/segments/{index:05d}.json"

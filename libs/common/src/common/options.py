@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
+from common.audio_formats import AudioFormatName
+
 Lane = Literal["interactive", "bulk"]
 
 Priority = Literal["interactive", "bulk", "deferred"]
@@ -69,6 +71,12 @@ class JobOptions(BaseModel):
         description="Plug-ins, in the order in which they run; an empty list for none, left out for those the operator "
         "chose.",
     )
+    audio_format: AudioFormatName | None = Field(
+        default=None,
+        # Left out where nobody asked for it: events without it are those that older readers know.
+        exclude_if=lambda name: name is None,
+        description="Store the audio in this format as well, for download; nothing more is stored without it.",
+    )
 
     @property
     def lane(self) -> Lane:
@@ -76,8 +84,9 @@ class JobOptions(BaseModel):
         return "bulk" if self.priority == "deferred" else self.priority
 
 
-BESIDE_THE_RESULT = ("priority", "deadline", "callback_url", "reuse")
-"""Options that have no part in what a job's results are: two jobs that differ in these only are the same again."""
+BESIDE_THE_RESULT = ("priority", "deadline", "callback_url", "reuse", "audio_format")
+"""Options that have no part in what is recognised: two jobs that differ in these only are the same again. Audio that is
+to be stored is stored for the second one too, see `docs/adr/0025-stored-audio.md`."""
 
 
 class SegmentPlan(BaseModel):

@@ -28,6 +28,7 @@ from gateway.acceptance import Acceptance
 from gateway.accepted import Accepted
 from gateway.accesslog import AccessLog
 from gateway.app import application
+from gateway.audio import Audio
 from gateway.batches.room import BatchesRoom
 from gateway.batches.sources import Sources
 from gateway.broker import Broker
@@ -43,6 +44,7 @@ from gateway.jobs import JobsApi
 from gateway.live import Live
 from gateway.lookup import Jobs
 from gateway.privacy.room import Privacy
+from gateway.problems import Handler
 from gateway.progress import advance
 from gateway.remote import Remote
 from gateway.server import Runner
@@ -95,6 +97,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
                 database=database,
                 crypt=crypt,
                 audit=identity.audit,
+                ended=identity.ended,
                 sessions=identity.sessions,
                 accounts=identity.accounts,
             )
@@ -155,33 +158,36 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             blobs=blobs,
             crypt=crypt,
             audit=identity.audit,
+            ended=identity.ended,
             not_let_in=entrance.seen.forget_owner,
             settings=settings,
         )
         live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted, store), batches.see, deferred.see))
+        handlers: dict[str, Handler] = {
+            "submit_job": submit,
+            "list_jobs": jobs_api.list,
+            "get_job": jobs_api.get,
+            "watch_job": Watch(jobs=jobs, live=live, settings=settings),
+            "get_transcript": Transcripts(jobs=jobs, blobs=blobs),
+            "get_audio": Audio(jobs=jobs, blobs=blobs),
+            "cancel_job": jobs_api.cancel,
+            "delete_job": jobs_api.delete,
+            "add_webhook": webhooks.add,
+            "list_webhooks": webhooks.list,
+            "drop_webhook": webhooks.drop,
+            "openapi": openapi.serve(),
+            "alive": health.alive,
+            "ready": health.ready,
+            "metrics": health.metrics,
+            **identity.handlers(entrance.tokens),
+            **entrance.handlers,
+            **uploads.handlers,
+            **batches.handlers,
+            **walls.handlers(),
+            **privacy.handlers,
+        }
         app = application(
-            {
-                "submit_job": submit,
-                "list_jobs": jobs_api.list,
-                "get_job": jobs_api.get,
-                "watch_job": Watch(jobs=jobs, live=live, settings=settings),
-                "get_transcript": Transcripts(jobs=jobs, blobs=blobs),
-                "cancel_job": jobs_api.cancel,
-                "delete_job": jobs_api.delete,
-                "add_webhook": webhooks.add,
-                "list_webhooks": webhooks.list,
-                "drop_webhook": webhooks.drop,
-                "openapi": openapi.serve(),
-                "alive": health.alive,
-                "ready": health.ready,
-                "metrics": health.metrics,
-                **identity.handlers(entrance.tokens),
-                **entrance.handlers,
-                **uploads.handlers,
-                **batches.handlers,
-                **walls.handlers(),
-                **privacy.handlers,
-            },
+            identity.consent.guarded(handlers),
             door or entrance.door,
             outside(settings, Callers(settings.trusted_networks)),
             noted=identity.trail.add,

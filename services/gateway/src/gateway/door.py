@@ -66,8 +66,8 @@ class OperatorDoor:
 def presented(request: web.Request) -> str:
     """The key or token that a request shows in a header; empty where it shows none."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() in {"bearer", "token"}:
-        return value.strip()
+    if scheme.lower() in {"bearer", "token"} and (shown := value.strip()):
+        return shown
     return request.headers.get("x-api-key", "")
 
 

@@ -1,6 +1,8 @@
 """Names of files as clients send them, made harmless; they are metadata, never part of a path."""
 
+import re
 import unicodedata
+from urllib.parse import quote
 
 LONGEST = 255
 _RESERVED = frozenset('<>:"|?*')
@@ -31,6 +33,17 @@ def _hidden(char: str) -> bool:
     # Cc: control, Cf: format (direction marks, zero width), Cs: lone surrogates, Co and Cn: no agreed meaning,
     # Zl and Zp: line and paragraph separators.
     return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+def attachment(filename: str | None, *endings: str | None, otherwise: str) -> str:
+    """A ``Content-Disposition`` for a file made of one called ``filename``, or else of ``otherwise``.
+
+    ``endings`` take the place of its own; None is left out.
+    """
+    stem = (filename or otherwise).rpartition(".")[0] or filename or otherwise
+    name = ".".join(filter(None, (stem, *endings)))
+    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
 def printable(text: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypedDict
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -10,6 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from common.address import LONGEST
 from common.events import ErrorInfo, UploadReceived
 from common.options import JobOptions, Lane
+from common.stored_audio import Facts, without_stored
+from common.stored_audio import StoredAudio as Stored
 
 Status = Literal["queued", "transcoding", "transcribing", "translating", "completed", "failed", "cancelled"]
 
@@ -32,12 +34,52 @@ class Links(BaseModel):
     self: str  # the name clients know from hypermedia formats
     events: str
     transcript: str
+    audio: str | None = Field(default=None, description="Of the stored audio; null where none was asked for.")
 
     @classmethod
-    def of(cls, job: UUID) -> "Links":
-        """The addresses of one job."""
+    def of(cls, job: UUID, options: JobOptions) -> "Links":
+        """The addresses of one job with these options."""
         here = f"/v1/jobs/{job}"
-        return cls(self=here, events=f"{here}/events", transcript=f"{here}/transcript")
+        audio = None if options.audio_format is None else f"{here}/audio"
+        return cls(self=here, events=f"{here}/events", transcript=f"{here}/transcript", audio=audio)
+
+
+class StoredAudio(BaseModel):
+    """The audio that is stored beside the original."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: str = Field(description="What `audio_format` asked for.")
+    codec: str
+    channels: int
+    sample_rate: int = Field(description="Samples a second.")
+    duration: float = Field(description="Seconds.")
+    size: int = Field(description="Bytes.")
+
+
+class Heard(TypedDict):
+    """What a job says of its media."""
+
+    media: Facts | None
+    audio: StoredAudio | None
+
+
+def told_of(media: Facts | None) -> Heard:
+    """The facts of a recording, and of the audio that was stored of it, from what a stage told of both."""
+    if media is None:
+        return {"media": None, "audio": None}
+    stored = Stored.among(media)
+    audio = None
+    if stored is not None:
+        audio = StoredAudio(
+            format=stored.format,
+            codec=stored.codec,
+            channels=stored.channels,
+            sample_rate=stored.sample_rate,
+            duration=stored.seconds,
+            size=stored.size,
+        )
+    return {"media": without_stored(media), "audio": audio}
 
 
 class Job(BaseModel):
@@ -61,7 +103,12 @@ class Job(BaseModel):
     priority: Lane = "interactive"
     language: str | None = Field(default=None, description="Language of the transcript, once there.")
     duration: float | None = Field(default=None, description="Seconds of audio, once known.")
-    media: Mapping[str, str | int | float] | None = None
+    media: Mapping[str, str | int | float] | None = Field(
+        default=None, description="The recording's container, codec, channels and sample rate, once known."
+    )
+    audio: StoredAudio | None = Field(
+        default=None, description="The audio that `audio_format` asked for, once it is stored."
+    )
     words: int | None = None
     segments: int | None = None
     provider: str | None = None
@@ -93,7 +140,7 @@ class Job(BaseModel):
             created_at=event.time,
             updated_at=event.time,
             translations=tuple(TranslationState(language=language) for language in event.options.translate),
-            links=Links.of(event.job_id),
+            links=Links.of(event.job_id, event.options),
         )
 
 

@@ -20,7 +20,7 @@ _TITLES = {
     400: "The request cannot be read.",
     401: "A valid key is needed.",
     402: "The month's budget is used up; `resets_at` says until when.",
-    403: "The key does not allow this; `scope` names what is missing.",
+    403: "The key does not allow this, `scope` names what is missing; or the person has to agree first, to `missing`.",
     404: "There is no such thing.",
     405: "This method is not offered here.",
     408: "The upload fell silent.",
@@ -137,7 +137,10 @@ def _door_problems(route: Route) -> tuple[int, ...]:
 
 def _parameters(route: Route) -> Iterator[dict[str, Any]]:
     if "{id}" in route.path:
-        yield {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "format": "uuid"}}
+        schema: dict[str, Any] = {"type": "string", "format": "uuid"}
+        if route.words:
+            schema = {"anyOf": [schema, {"enum": list(route.words)}]}
+        yield {"name": "id", "in": "path", "required": True, "schema": schema}
     if route.query is not None:
         for name, schema in route.query.model_json_schema()["properties"].items():
             described = {key: value for key, value in schema.items() if key not in {"description", "title"}}

@@ -30,6 +30,9 @@ def allowed(role: str, scopes: Iterable[str]) -> frozenset[Scope]:
 OPERATOR = "operator"
 """Owner of everything made with the operator's key."""
 
+LEGACY = "legacy"
+"""Owner of what is made with the one key of old; it has no account."""
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -40,7 +43,9 @@ class Principal:
     owner
         `OPERATOR`, or the account's id; everything that is made belongs to it.
     credential
-        The key or the session that was shown, where there is one.
+        The key or the session that was shown, or that a stream token was made with, where there is one.
+    issued
+        When a token of another issuer was issued (epoch seconds).
     """
 
     owner: str
@@ -49,6 +54,7 @@ class Principal:
     role: Literal["user", "admin"] = "user"
     plan: str = "free"
     credential: UUID | None = None
+    issued: float | None = None
 
 
 def account_id(owner: str) -> UUID | None:

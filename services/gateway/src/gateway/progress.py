@@ -10,7 +10,7 @@ from common.events import (
     TranscriptCompleted,
     TranslationCompleted,
 )
-from gateway.models import ENDED, Job, Status, TranslationState
+from gateway.models import ENDED, Job, Status, TranslationState, told_of
 
 _RANK: dict[Status, int] = {
     "queued": 0,
@@ -67,7 +67,7 @@ def advance(job: Job, event: Event) -> Job:
                 "fraction": event.fraction,
                 "detail": event.detail,
                 "duration": event.duration or job.duration,
-                "media": event.media or job.media,
+                **(told_of(event.media) if event.media else {}),
                 "size": event.source.size if event.source else job.size,
                 "sha256": event.sha256 or job.sha256,
                 "updated_at": max(event.time, job.updated_at),

@@ -1,5 +1,6 @@
 """Every address of the gateway in one table; the server and the OpenAPI document are both made from it."""
 
+from common.audio_formats import AUDIO_FORMATS
 from common.options import JobOptions
 from gateway.batches import table as batches
 from gateway.identity import keys_table
@@ -111,6 +112,26 @@ _OWN: tuple[Route, ...] = (
             )
         },
         problems=(404, 409, 422, 503),
+    ),
+    Route(
+        operation="get_audio",
+        method="GET",
+        path="/v1/jobs/{id}/audio",
+        scope="jobs:read",
+        summary="The audio in the format that the job asked for",
+        description=(
+            "What `audio_format` had stored beside the original: the whole recording at its own sample rate where the "
+            "format has it, one channel or two. A 409 says in `job_status` how the job is; a 404 also that no audio "
+            "was asked for."
+        ),
+        answers={
+            200: Answer(
+                "The audio.",
+                media=tuple(dict.fromkeys(form.media_type for form in AUDIO_FORMATS.values())),
+                headers={"Content-Disposition": "A file name that fits."},
+            )
+        },
+        problems=(404, 409, 503),
     ),
     Route(
         operation="cancel_job",

@@ -63,6 +63,8 @@ class Route:
     """Media type of a body that is taken as bytes; it may be left out."""
     headers: Mapping[str, str] = field(default_factory=dict)
     problems: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
+    """What may stand in the path in place of an id."""
     door: Entry = "key"
     scope: Scope | None = None
     """What a key must be allowed to do; None where every known caller may."""

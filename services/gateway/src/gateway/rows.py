@@ -8,7 +8,7 @@ from uuid import UUID
 
 from common.events import ErrorInfo
 from common.options import JobOptions
-from gateway.models import Job, Links, TranslationState
+from gateway.models import Job, Links, TranslationState, told_of
 
 _KEPT = 1000
 
@@ -76,7 +76,8 @@ def job_row(row: Any, translations: Sequence[Any]) -> JobRow:
             priority=row["lane"],
             error=_error(row),
             translations=tuple(_translation(language, done.get(language)) for language in options.translate),
-            links=Links.of(row["id"]),
+            links=Links.of(row["id"], options),
+            **told_of(row["media"]),
         ),
         transcript=row["transcript_blob"],
         translations={language: t["blob"] for language, t in done.items() if t["blob"] is not None},
@@ -84,7 +85,7 @@ def job_row(row: Any, translations: Sequence[Any]) -> JobRow:
 
 
 _SAME = (
-    *("id", "stage", "filename", "size", "sha256", "content_type", "language", "duration", "media", "words"),
+    *("id", "stage", "filename", "size", "sha256", "content_type", "language", "duration", "words"),
     *("segments", "provider", "model", "reused_from", "created_at", "updated_at", "finished_at"),
 )
 """Columns that are the job's fields by the same name."""

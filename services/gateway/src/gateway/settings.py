@@ -1,5 +1,6 @@
 """Settings of the gateway."""
 
+import json
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from pydantic_settings import NoDecode
 
 from common.options import PluginName
 from common.settings import CommonSettings
+from gateway.identity.foreign_rights import USUAL
 from gateway.walls.plans import Plans
 
 SHORTEST_SECRET = 16
@@ -143,6 +145,25 @@ class GatewaySettings(CommonSettings):
         validation_alias=AliasChoices("AUTH0_REQUEST_TIMEOUT", "SCRIBEWIRE_OIDC_SECONDS"),
         description="Longest wait for an answer of the issuer, in seconds.",
     )
+
+    oidc_scopes: str = Field(
+        default=USUAL,
+        description="What its tokens may do that name no scope of ours in `scope` or `permissions`, spaces between.",
+    )
+    oidc_scope_names: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="What other words in these claims stand for, as JSON: word and scopes, spaces between.",
+    )
+    oidc_consent: bool = Field(
+        default=True,
+        description="Take no jobs of who comes in with its tokens before they agreed here to what is kept of them.",
+    )
+
+    @field_validator("oidc_scope_names", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        # Read here, for an empty one is none, too.
+        return (json.loads(value) if value.strip() else {}) if isinstance(value, str) else value
 
     @field_validator(
         *("key_pepper", "legacy_api_key", "oidc_issuer", "oidc_audience", "auth0_domain", "auth0_audience"),

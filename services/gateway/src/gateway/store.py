@@ -47,8 +47,10 @@ SAME_AGAIN = """
 SELECT id FROM jobs
  WHERE owner = $1 AND sha256 = $2 AND status = 'completed' AND provider = $3 AND options - $4::text[] = $5
    AND NOT EXISTS (SELECT FROM translations WHERE job_id = jobs.id AND error_code IS NOT NULL)
- ORDER BY reused_from IS NOT NULL, finished_at DESC
+ ORDER BY $6::text IS NOT NULL AND options->>'audio_format' IS DISTINCT FROM $6,
+          reused_from IS NOT NULL, finished_at DESC
  LIMIT 1"""
+"""Of several the one that has stored the audio as it is asked for: that can be copied as well."""
 
 KNOWN_JOBS = """
 SELECT id FROM jobs WHERE id = ANY($1)
@@ -141,7 +143,7 @@ class Store:
         asked = options.model_dump(mode="json", exclude=set(BESIDE_THE_RESULT))
         async with self._database.connection() as connection:
             found: UUID | None = await connection.fetchval(
-                SAME_AGAIN, owner, sha256, provider, BESIDE_THE_RESULT, asked
+                SAME_AGAIN, owner, sha256, provider, BESIDE_THE_RESULT, asked, options.audio_format
             )
             return found
 

@@ -1,8 +1,6 @@
 """GET /v1/jobs/{id}/transcript: results in the form and language asked for."""
 
 import asyncio
-import re
-from urllib.parse import quote
 
 from aiohttp import web
 
@@ -10,6 +8,7 @@ from common.blobs import BlobNotFound, Blobs, read_all
 from common.formats import FORMATS, render
 from common.spoken_part import read_spoken
 from common.transcript import Transcript, Translation
+from gateway.filenames import attachment
 from gateway.lookup import Jobs
 from gateway.models import ENDED, Job, TranscriptQuery
 from gateway.problems import JOB_FAILED, NOT_FOUND, NOT_READY, Problem
@@ -32,7 +31,7 @@ class Transcripts:
         name = _blob(row, language)
         headers = {
             "Content-Type": FORMATS[query.format],
-            "Content-Disposition": _attachment(row.job, language, query.format),
+            "Content-Disposition": attachment(row.job.filename, language, query.format, otherwise="transcript"),
         }
         if query.format == "json":  # which is how it is stored
             found = await self._blobs.stat(name)
@@ -79,10 +78,3 @@ def _blob(row: JobRow, language: str | None) -> str:
 def _rendered(raw: bytes, query: TranscriptQuery, *, translated: bool) -> bytes:
     model = Translation if translated else Transcript
     return render(model.model_validate_json(raw), query.format, speakers=query.speakers).encode()
-
-
-def _attachment(job: Job, language: str | None, form: str) -> str:
-    stem = (job.filename or "transcript").rpartition(".")[0] or job.filename or "transcript"
-    name = ".".join(filter(None, (stem, language, form)))
-    plain = re.sub(r"[^A-Za-z0-9._ -]", "_", name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -240,10 +240,10 @@ def _outcome(announced: TranslationOutcome, known: Outcome | None) -> Outcome:
 
 
 def _one_of(known: Media | None, media: Media) -> Media:
-    """One of two descriptions that differ, the same whichever came first."""
+    """Of two descriptions the one that says more; of others that differ one, the same whichever came first."""
     clean = {
         storable(name): storable(value) if isinstance(value, str) else value
         for name, value in media.items()
         if not isinstance(value, float) or math.isfinite(value)
     }
-    return clean if known is None else max(known, clean, key=lambda one: json.dumps(one, sort_keys=True))
+    return clean if known is None else max(known, clean, key=lambda one: (len(one), json.dumps(one, sort_keys=True)))

@@ -30,7 +30,13 @@ async def build() -> AsyncIterator[Service]:
             bring = Bring(remote)
             stage = EachStage(
                 event=UploadReceived,
-                handler=Transcode(blobs=blobs, decoder=decoder, remote=remote, preprocess=preprocess),
+                handler=Transcode(
+                    blobs=blobs,
+                    decoder=decoder,
+                    remote=remote,
+                    preprocess=preprocess,
+                    largest_audio=settings.largest_audio,
+                ),
                 concurrency=settings.slots,
                 leased=True,
                 before=Before(

@@ -2,17 +2,20 @@
 
 import asyncio
 from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 from pydantic import ValidationError
 
 from common import layout
+from common.audio_formats import AUDIO_FORMATS
 from common.blobs import BlobNotFound, Blobs, read_all
 from common.completed import transcript_completed, translation_completed
 from common.events import Event, UploadReceived
 from common.manifest import Manifest
 from common.options import JobOptions
 from common.outline import Outline
+from common.stored_audio import Facts, StoredAudio, without_stored
 from common.transcript import Translation
 
 log = structlog.get_logger(__name__)
@@ -26,6 +29,7 @@ async def copied(blobs: Blobs, event: UploadReceived) -> Manifest | None:
     Manifest or None
         The manifest of the copy, which is for the caller to store: until it is, the job counts as not begun, and doing
         all this again changes nothing. None when there is nothing to copy, or not all of it is there any more.
+        Audio that this job wants stored is in its ``media`` only if the other job had it in the same format.
     """
     source, owner = event.same_as, event.owner
     if source is None:
@@ -45,7 +49,22 @@ async def copied(blobs: Blobs, event: UploadReceived) -> Manifest | None:
     await blobs.write(layout.transcript(owner, event.job_id), transcript)
     for language, translation in translations.items():
         await blobs.write(layout.translation(owner, event.job_id, language), translation)
-    return manifest.model_copy(update={"options": event.options, "copied_from": source})
+    media = {**without_stored(manifest.media), **await _audio(blobs, event, source, manifest.media)}
+    return manifest.model_copy(update={"options": event.options, "copied_from": source, "media": media})
+
+
+async def _audio(blobs: Blobs, event: UploadReceived, source: UUID, media: Facts) -> Facts:
+    """Store the other job's audio as this one's, where it is what is asked for; what there is to tell of it."""
+    stored, asked = StoredAudio.among(media), event.options.audio_format
+    if asked is None or stored is None or stored.format != asked:
+        return {}
+    ending = AUDIO_FORMATS[asked].ending
+    theirs = layout.stored_audio(event.owner, source, ending)
+    try:
+        await blobs.write(layout.stored_audio(event.owner, event.job_id, ending), blobs.read(theirs))
+    except BlobNotFound:
+        return {}
+    return stored.facts()
 
 
 async def completed(blobs: Blobs, event: UploadReceived, manifest: Manifest) -> list[Event]:

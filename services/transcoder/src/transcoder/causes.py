@@ -48,6 +48,11 @@ CAUSES: Mapping[str, Cause] = {
         re.compile(r"Cannot allocate memory"),
         fatal=True,
     ),
+    "encoder": Cause(
+        "audio_not_stored",
+        "The audio cannot be written in the format that audio_format names. Name another one, or leave it out.",
+        fatal=True,
+    ),
     "codec": Cause(
         "unsupported_codec", "The audio codec of the file is not supported. Convert it to WAV, FLAC or MP3."
     ),

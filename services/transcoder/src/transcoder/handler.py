@@ -4,31 +4,24 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from typing import TypedDict
 
 from common import layout
 from common.blobs import BlobNotFound, Blobs, BlobsUnavailable, read_all
 from common.blobs.away import store_away
 from common.bus import Context, Outputs
 from common.errors import Permanent
-from common.events import BlobRef, SegmentReady, StageProgress, UploadReceived
+from common.events import BlobRef, SegmentReady, UploadReceived
 from common.manifest import Manifest
+from common.stored_audio import Facts
 from transcoder.again import completed, copied
+from transcoder.beside import LARGEST, Beside
 from transcoder.bring import Bring, source_missing
 from transcoder.cut import Cutter
 from transcoder.passages import Unchanged
 from transcoder.ports import Cancelled, Decoder, Decoding, Remote
 from transcoder.preprocess import Preprocess, options_behind
-from transcoder.segments import SegmentWriter
-
-
-class _Source(TypedDict, total=False):
-    source: BlobRef
-    sha256: str
-
-
-PROGRESS_SECONDS = 1.0
-"""Least time between two progress events of a job, first and last excepted."""
+from transcoder.segments import SegmentWriter, discard
+from transcoder.telling import PROGRESS_SECONDS, finished, progress, under_way
 
 
 class Transcode:
@@ -51,6 +44,8 @@ class Transcode:
         Opens plug-ins.
     clock
         Monotonic seconds, for pacing progress.
+    largest_audio
+        Bytes that the audio may have which a job asks for with ``audio_format``.
     """
 
     def __init__(
@@ -61,12 +56,14 @@ class Transcode:
         remote: Remote,
         preprocess: Preprocess | None = None,
         clock: Callable[[], float] = time.monotonic,
+        largest_audio: int = LARGEST,
     ) -> None:
         self._blobs = blobs
         self._decoder = decoder
         self._bring = Bring(remote)
         self._preprocess = preprocess or Preprocess()
         self._clock = clock
+        self._beside = Beside(blobs=blobs, decoder=decoder, largest=largest_audio, clock=clock)
 
     async def __call__(self, event: UploadReceived, context: Context) -> Outputs:
         """See the class.
@@ -87,7 +84,7 @@ class Transcode:
             if manifest is None:
                 if context.cancelled():
                     return []
-                made = await copied(self._blobs, event) or await self._transcode(event, context)
+                made = await self._made(event, context)
                 await self._blobs.write(name, made.model_dump_json().encode())
                 # Where another was first, what it stored is what is told of.
                 manifest = Manifest.model_validate_json(await read_all(self._blobs, name))
@@ -100,7 +97,7 @@ class Transcode:
             raise source_missing() from error
         except (BlobsUnavailable, OSError) as error:
             raise store_away() from error
-        await context.publish(_finished(event, manifest))
+        await context.publish(finished(event, manifest))
         return _segments(event, manifest) if results is None else results
 
     async def _stored(self, event: UploadReceived) -> Manifest | None:
@@ -116,25 +113,34 @@ class Transcode:
         source = BlobRef(name=layout.original(event.owner, event.job_id, fetched.sha256), size=fetched.size)
         return event.model_copy(update={"source": source, "sha256": fetched.sha256})
 
-    async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
-        await context.publish(_progress(event, 0.0))
-        writer = SegmentWriter(self._blobs, event.owner, event.job_id)
+    async def _made(self, event: UploadReceived, context: Context) -> Manifest:
+        """The manifest of a copy, or of new work; of a job that will have neither no audio is left."""
         try:
-            async with (
-                self._blobs.local(event.source.name) as source,
-                self._decoder.open(source) as decoding,
-                self._preprocess.open(event) as sound,
-            ):
-                writer.places = sound.places
-                digest = await self._store(decoding, sound, writer, event, context)
-                return _manifest(event, decoding, sound, writer, digest)
+            if (copy := await copied(self._blobs, event)) is not None:
+                return await self._beside.added(copy, event, context)
+            return await self._transcode(event, context)
         except (Permanent, Cancelled) as ended:
             if isinstance(ended, Permanent) and (done := await self._stored(event)) is not None:
                 # This process stood still, another took over and finished: what it told of must stay.
                 return done
             with suppress(BlobsUnavailable):
-                await writer.discard()
+                await discard(self._blobs, event.owner, event.job_id)
             raise
+
+    async def _transcode(self, event: UploadReceived, context: Context) -> Manifest:
+        await context.publish(progress(event, 0.0))
+        writer = SegmentWriter(self._blobs, event.owner, event.job_id)
+        try:
+            with self._beside.keeping(event) as kept:
+                async with (
+                    self._blobs.local(event.source.name) as source,
+                    self._decoder.open(source, kept) as decoding,
+                    self._preprocess.open(event) as sound,
+                ):
+                    writer.places = sound.places
+                    digest = await self._store(decoding, sound, writer, event, context)
+                    stored = await self._beside.store(kept, sound.seconds, event, context)
+                    return _manifest(event, decoding, sound, writer, {"audio_sha256": digest, **stored})
         finally:
             writer.close()
 
@@ -152,7 +158,7 @@ class Transcode:
             await _add(writer, cutter, sound.feed(pcm))
             if self._clock() - told >= PROGRESS_SECONDS:
                 told = self._clock()
-                await context.publish(_under_way(event, decoding, sound.seconds))
+                await context.publish(under_way(event, decoding, sound.seconds))
         await _add(writer, cutter, sound.finish())
         for piece, _ in cutter.finish():
             await writer.add(piece)
@@ -170,41 +176,10 @@ async def _add(writer: SegmentWriter, cutter: Cutter, sound: AsyncIterator[bytes
                 await writer.cut()
 
 
-def _progress(event: UploadReceived, fraction: float) -> StageProgress:
-    return StageProgress(
-        **event.job,
-        stage="transcoder",
-        fraction=fraction,
-        detail="Reading the file",
-        **_what_was_fetched(event),
-    )
-
-
-def _what_was_fetched(event: UploadReceived) -> _Source:
-    """For the row of a job with an address; told with every word, since any of them may be lost."""
-    asked = (layout.address, layout.dropped)
-    if not event.remote or event.source.name in {name(event.owner, event.job_id, event.sha256) for name in asked}:
-        return {}
-    return {"source": event.source, "sha256": event.sha256}
-
-
-def _under_way(event: UploadReceived, decoding: Decoding, seconds: float) -> StageProgress:
-    announced = decoding.media.duration
-    fraction = min(seconds / announced, 0.99) if announced else 0.0
-    return _progress(event, fraction).model_copy(update={"media": decoding.media.facts(), "duration": announced})
-
-
-def _finished(event: UploadReceived, manifest: Manifest) -> StageProgress:
-    read = "Audio read" if manifest.copied_from is None else "Results of an earlier job copied"
-    detail = str(manifest.media.get("note", read))
-    update = {"media": manifest.media, "duration": manifest.duration, "detail": detail}
-    return _progress(event, 1.0).model_copy(update=update)
-
-
 def _manifest(
-    event: UploadReceived, decoding: Decoding, sound: Unchanged, writer: SegmentWriter, digest: str
+    event: UploadReceived, decoding: Decoding, sound: Unchanged, writer: SegmentWriter, found: Facts
 ) -> Manifest:
-    media = {**decoding.media.facts(), "audio_sha256": digest}
+    media = {**decoding.media.facts(), **found}
     if decoding.damaged:
         media["note"] = "Some of the file is damaged and could not be read"
     return Manifest(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from common.address import Fetched
+from common.audio_formats import AudioFormat
 from common.events import UploadReceived
 
 RATE = 16_000
@@ -44,6 +45,32 @@ class Media:
             "sample_rate": self.sample_rate,
             **{name: value for name, value in known.items() if value is not None},
         }
+
+
+class Keeping(Protocol):
+    """Where a decoder puts the whole audio in a format of `common.audio_formats` while it decodes."""
+
+    @property
+    def name(self) -> str:
+        """Which format."""
+        ...
+
+    @property
+    def format(self) -> AudioFormat:
+        """Its entry in the table."""
+        ...
+
+    async def take(self, at: int, data: bytes) -> None:
+        """Put bytes at a place of the file that is no further than its end.
+
+        Raises `common.errors.Permanent` when the file would be larger than is allowed, or the place is beyond its end,
+        and `OSError` when the disk is full.
+        """
+        ...
+
+    def written(self, *, channels: int, sample_rate: int) -> None:
+        """After the last byte: how it was written."""
+        ...
 
 
 class Decoding(Protocol):
@@ -91,8 +118,11 @@ class Remote(Protocol):
 class Decoder(Protocol):
     """Turns media of any kind into audio."""
 
-    def open(self, source: Path) -> AbstractAsyncContextManager[Decoding]:
+    def open(self, source: Path, keeping: Keeping | None = None) -> AbstractAsyncContextManager[Decoding]:
         """Begin to decode a local file; leaving the context ends the decoder, wherever it is.
+
+        With ``keeping`` the same audio, at its own rate and in stereo where it has several channels, is written there
+        as well; it is whole when `Decoding.pcm` is exhausted.
 
         Raises `common.errors.Permanent` (``not_media``, ``no_audio``, ``encrypted``, ``truncated``, …) when there is
         nothing to decode.

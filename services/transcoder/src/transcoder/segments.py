@@ -51,11 +51,6 @@ class SegmentWriter:
         self._stored = behind
         self._spool.clear()
 
-    async def discard(self) -> None:
-        """Remove every segment of the job: it will not have a transcript."""
-        self._spool.clear()
-        await self._blobs.remove(layout.manifest(self._owner, self._job).rpartition("/")[0] + "/")
-
     def close(self) -> None:
         """Forget what was not stored."""
         self._spool.clear()
@@ -66,3 +61,8 @@ class SegmentWriter:
         if found is None or found.size != size:
             await self._blobs.remove(name)
             await self._blobs.write(name, self._spool.wav())
+
+
+async def discard(blobs: Blobs, owner: str, job: UUID) -> None:
+    """Remove all audio of a job save its original: it will not have a transcript. May raise `BlobsUnavailable`."""
+    await blobs.remove(layout.manifest(owner, job).rpartition("/")[0] + "/")

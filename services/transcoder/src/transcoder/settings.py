@@ -43,6 +43,12 @@ class TranscoderSettings(CommonSettings):
         default=65534, ge=1, description="User the decoder runs as when the service itself is root."
     )
 
+    stored_audio_max_mb: int = Field(
+        default=2048,
+        ge=1,
+        description="Largest audio stored for a job's `audio_format`, in units of 1,048,576 bytes, which pass through "
+        "a temporary file; beyond it the job fails as `audio_too_large`.",
+    )
     plugin_settings: dict[str, JsonValue] = Field(
         default={},
         description='What plug-ins find in their settings, a JSON object, for example `{"loudness_target": -16}`.',
@@ -76,6 +82,11 @@ class TranscoderSettings(CommonSettings):
     def max_file_size(self) -> int:
         """Largest file that is fetched, in bytes."""
         return self.max_file_size_mb * 1024 * 1024
+
+    @property
+    def largest_audio(self) -> int:
+        """Largest audio that is stored beside an original, in bytes."""
+        return self.stored_audio_max_mb * 1024 * 1024
 
     @property
     def slots(self) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import anyio
 import httpx
@@ -115,6 +115,14 @@ class AsyncJobs(AsyncCalling):
     async def transcript(self, job_id: str, *, format: str = "json", language: str | None = None) -> bytes:  # noqa: A002
         """A finished job's transcript, or its translation into a language, as json, txt, srt or vtt."""
         return await self._run(jobs.transcript(self._caller, job_id, format=format, language=language))
+
+    async def audio(self, job_id: str, into: Path | BinaryIO) -> None:
+        """The audio that a job was asked to store (`audio_format`), streamed into a file."""
+        if isinstance(into, Path):
+            with await anyio.to_thread.run_sync(into.open, "w+b") as file:
+                await self._run(jobs.audio(self._caller, job_id, cast("BinaryIO", file)))
+        else:
+            await self._run(jobs.audio(self._caller, job_id, into))
 
     async def follow(self, job_id: str) -> AsyncIterator[Job]:
         """Yield a job's state as it changes, the last one terminal; a dropped connection is taken up again.

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -115,6 +115,14 @@ class Jobs(Calling):
     def transcript(self, job_id: str, *, format: str = "json", language: str | None = None) -> bytes:  # noqa: A002
         """A finished job's transcript, or its translation into a language, as json, txt, srt or vtt."""
         return self._run(jobs.transcript(self._caller, job_id, format=format, language=language))
+
+    def audio(self, job_id: str, into: Path | BinaryIO) -> None:
+        """The audio that a job was asked to store (`audio_format`), streamed into a file."""
+        if isinstance(into, Path):
+            with into.open("w+b") as file:
+                self._run(jobs.audio(self._caller, job_id, file))
+        else:
+            self._run(jobs.audio(self._caller, job_id, into))
 
     def follow(self, job_id: str) -> Iterator[Job]:
         """Yield a job's state as it changes, the last one terminal; a dropped connection is taken up again.

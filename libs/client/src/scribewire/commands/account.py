@@ -1,7 +1,5 @@
 """`scribewire account`: show, export and delete the account."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +7,7 @@ import typer
 
 from scribewire.client import Client
 from scribewire.commands.login import PasswordStdin, ask_password
-from scribewire.output import AsJson, facts, print_json
+from scribewire.output import AsJson, facts, print_json, whole
 
 app = typer.Typer(help="Show, export and delete your account.", no_args_is_help=True)
 
@@ -29,17 +27,8 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
 ) -> None:
     """Write everything of the account to a ZIP: recordings, transcripts, jobs, usage, what you agreed to."""
-    if output.exists() and not force:
-        raise typer.BadParameter(f"{output} is there already; --force replaces it")
-    # Made beside its place and moved there when it is whole; readable by nobody else.
-    descriptor, fresh = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.parent)
-    try:
-        with os.fdopen(descriptor, "w+b") as file, Client() as client:
-            client.export(file, recordings=recordings)
-        Path(fresh).replace(output)
-    except BaseException:
-        Path(fresh).unlink(missing_ok=True)
-        raise
+    with whole(output, force=force) as file, Client() as client:
+        client.export(file, recordings=recordings)
     typer.echo(str(output), err=True)
 
 

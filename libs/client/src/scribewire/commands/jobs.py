@@ -1,13 +1,15 @@
-"""`scribewire jobs`: list, show, cancel and delete jobs, fetch transcripts."""
+"""`scribewire jobs`: list, show, cancel and delete jobs, fetch transcripts and stored audio."""
 
 import json
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scribewire.client import Client
 from scribewire.commands.transcribe import Format
+from scribewire.output import whole
 
 app = typer.Typer(help="List, show, cancel and delete jobs.", invoke_without_command=True)
 
@@ -52,6 +54,18 @@ def get(
     """Write a finished job's transcript to standard output."""
     with Client() as client:
         sys.stdout.buffer.write(client.transcript(job_id, format=format.value, language=language))
+
+
+@app.command()
+def audio(
+    job_id: str,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write the audio that a job was asked to store (`transcribe --audio-format`) to a file."""
+    with whole(output, force=force) as file, Client() as client:
+        client.audio(job_id, file)
+    typer.echo(str(output), err=True)
 
 
 @app.command()

@@ -66,6 +66,10 @@ def transcribe(
     plugins: Annotated[
         str | None, typer.Option(help="Plug-ins, separated by commas, in the order in which they run; '' for none.")
     ] = None,
+    audio_format: Annotated[
+        str | None,
+        typer.Option(help="Store the audio in this format as well: wav, mp3, ogg, opus, flac; see `jobs audio`."),
+    ] = None,
     bulk: Annotated[bool, typer.Option("--bulk", help="Behind interactive work.")] = False,
     reuse: Annotated[
         bool, typer.Option(" /--no-reuse", help="Work anew where an earlier job had the same file and options.")
@@ -83,6 +87,7 @@ def transcribe(
         model=model,
         diarize=diarize or None,
         plugins=None if plugins is None else tuple(filter(None, plugins.split(","))),
+        audio_format=audio_format,
         priority="bulk" if bulk else None,
         reuse=None if reuse else False,
     )

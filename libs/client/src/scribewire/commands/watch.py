@@ -36,6 +36,10 @@ def watch(
     provider: Annotated[str | None, typer.Option(help="Recognition engine.")] = None,
     model: Annotated[str | None, typer.Option(help="The engine's model.")] = None,
     diarize: Annotated[bool, typer.Option("--diarize", help="Tell speakers apart.")] = False,
+    audio_format: Annotated[
+        str | None,
+        typer.Option(help="Store the audio in this format as well: wav, mp3, ogg, opus, flac; see `jobs audio`."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one event a line.")] = False,
 ) -> None:
     """Submit every recording that appears in a folder, once, also over restarts; files are never moved or changed.
@@ -44,7 +48,13 @@ def watch(
     its way; a second one at once.
     """
     options = options_of(
-        language=language, translate=translate, provider=provider, model=model, diarize=diarize or None, priority="bulk"
+        language=language,
+        translate=translate,
+        provider=provider,
+        model=model,
+        diarize=diarize or None,
+        audio_format=audio_format,
+        priority="bulk",
     )
     folder = folder.resolve()
     if output is not None:

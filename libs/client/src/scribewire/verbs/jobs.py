@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote
@@ -84,6 +85,11 @@ def transcript(caller: Caller, job_id: str, *, format: str, language: str | None
     """A finished job's transcript."""
     params = {"format": format} | ({"language": language} if language else {})
     return (yield from caller.send(_job("GET", job_id, "/transcript", params))).content
+
+
+def audio(caller: Caller, job_id: str, into: BinaryIO) -> Flow[None]:
+    """The audio that a job stored beside its original."""
+    yield from caller.send(replace(_job("GET", job_id, "/audio"), into=into))
 
 
 def add_webhook(caller: Caller, url: str, events: Sequence[str] | None) -> Flow[dict[str, Any]]:

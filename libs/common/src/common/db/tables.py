@@ -315,6 +315,24 @@ oidc_identities = Table(
     Index("oidc_identities_account", "account_id"),
 )
 
+ended_identities = Table(
+    "ended_identities",
+    metadata,
+    Column(
+        "digest", LargeBinary, primary_key=True, comment="Of issuer and subject, keyed where the gateway has a pepper."
+    ),
+    Column("ended_at", _time, nullable=False),
+    Index("ended_identities_ended_at", "ended_at"),
+)
+
+used_confirmations = Table(
+    "used_confirmations",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True, comment="SHA-256 of what the link said."),
+    Column("until", _time, nullable=False, comment="When the link ends by itself."),
+    Index("used_confirmations_until", "until"),
+)
+
 audit_log = Table(
     "audit_log",
     metadata,

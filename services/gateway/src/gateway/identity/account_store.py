@@ -13,7 +13,9 @@ from gateway.callers import neighbourhood
 from gateway.database import Database
 from gateway.identity import rules
 from gateway.identity.account import AccountRow, Person
+from gateway.identity.confirmation import Confirmation
 from gateway.identity.reset_store import DROP_UNUSED
+from gateway.identity.used import use
 
 log = structlog.get_logger(__name__)
 
@@ -95,6 +97,8 @@ _CHANGEABLE = frozenset({"username", "username_key", "first_name", "last_name", 
 _ENCRYPTED = frozenset({"first_name", "last_name", "company"})
 
 
+_NOTHING: Mapping[str, Any] = {}
+
 _PLAIN = ("confirmed_at", "password_changed_at", "created_at", "updated_at", "last_login", "has_password")
 
 
@@ -104,6 +108,10 @@ class Taken(Exception):  # noqa: N818 - named for the state
     def __init__(self, field: str) -> None:
         super().__init__(field)
         self.field = field
+
+
+class Used(Exception):  # noqa: N818 - named for the state
+    """The link of this mail was used before."""
 
 
 class Changed(Exception):  # noqa: N818 - named for the state
@@ -189,9 +197,26 @@ class AccountStore:
             row = await connection.fetchrow(IS_TAKEN, _key(email), _key(username))
         return "username" if row["username"] else "email" if row["email"] else None
 
-    async def add(self, new: NewAccount, *, address: str | None = None) -> AccountRow:
-        """Make an account; raises `Taken`."""
+    async def add(
+        self, new: NewAccount, *, address: str | None = None, answered: Confirmation | None = None
+    ) -> AccountRow:
+        """Make an account.
+
+        Parameters
+        ----------
+        answered
+            The mail whose link asks for it; each makes one account, also when that was deleted since.
+
+        Raises
+        ------
+        Taken
+            When somebody has the address or the user name.
+        Used
+            When the link made an account before.
+        """
         async with self._database.connection() as connection, connection.transaction():
+            if answered is not None and not await use(connection, answered):
+                raise Used
             return await self.add_within(connection, new, address=address)
 
     async def add_within(self, connection: Any, new: NewAccount, *, address: str | None = None) -> AccountRow:
@@ -214,6 +239,13 @@ class AccountStore:
 
     async def change(self, account: UUID, **columns: Any) -> bool:
         """Set columns, of which names are plain text; False when there is no such account; raises `Taken`."""
+        try:
+            async with self._database.connection() as connection:
+                return await self._change(connection, account, columns)
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(error) from None
+
+    async def _change(self, connection: Any, account: UUID, columns: Mapping[str, Any]) -> bool:
         if unknown := columns.keys() - _CHANGEABLE:
             msg = f"not columns to change: {unknown}"
             raise ValueError(msg)
@@ -223,45 +255,63 @@ class AccountStore:
         named = "".join(f"{name} = ${place}, " for place, name in enumerate(values, start=2))
         # The names are those of _CHANGEABLE.
         statement = f"UPDATE accounts SET {named}updated_at = now() WHERE id = $1 RETURNING id"  # noqa: S608
-        try:
-            async with self._database.connection() as connection:
-                return await connection.fetchval(statement, account, *values.values()) is not None
-        except asyncpg.UniqueViolationError as error:
-            raise _taken(error) from None
+        return await connection.fetchval(statement, account, *values.values()) is not None
 
     async def move(self, person: Person, email: str, *, confirmed: bool) -> None:
-        """Give an account another address, if it is still as it was seen: all of it in one transaction, or nothing.
+        """Give an account another address, if it is still as it was seen; as `apply`."""
+        await self.apply(person, email=email, confirmed=confirmed)
+
+    async def apply(
+        self,
+        person: Person,
+        *,
+        texts: Mapping[str, Any] = _NOTHING,
+        consents: Mapping[str, bool] = _NOTHING,
+        email: str | None = None,
+        confirmed: bool = False,
+        address: str | None = None,
+    ) -> None:
+        """Change what a person asks for: all of it in one transaction, or nothing.
 
         Parameters
         ----------
         person
             The account as it was when the change was found to be allowed.
+        texts
+            User name and names, in plain text.
+        consents
+            Words on consents, added to the record with the time.
+        email
+            Another address, where it is to change.
         confirmed
-            Whether the address was shown to be theirs.
+            Whether that address was shown to be theirs.
+        address
+            IP address the consents come from.
 
         Raises
         ------
         Taken
-            When somebody else has the address, or was given it at the same moment.
+            When somebody else has the address or the user name, or was given it at the same moment.
         Changed
-            When the account was switched off or deleted since, or has another address or password.
+            When it is about the address and the account was switched off or deleted since, or has another address or
+            password.
         """
         account = person.account
         seen = (account.email, person.confirmed_at, person.password_changed_at)
         try:
             async with self._database.connection() as connection, connection.transaction():
-                # They lie in the mailbox of the address before. First, for who sets a password takes the locks so, too.
-                await connection.execute(DROP_UNUSED, account.id)
-                moved = await connection.fetchval(MOVE, account.id, email, _key(email), confirmed, *seen)
-                if moved is None:
-                    raise Changed
+                if email is not None:
+                    # They lie in the mailbox of the address before. First, as who sets a password takes the locks.
+                    await connection.execute(DROP_UNUSED, account.id)
+                    moved = await connection.fetchval(MOVE, account.id, email, _key(email), confirmed, *seen)
+                    if moved is None:
+                        raise Changed
+                if texts:
+                    await self._change(connection, account.id, texts)
+                for kind, given in consents.items():
+                    await connection.execute(ADD_CONSENT, uuid4(), account.id, kind, given, address)
         except asyncpg.UniqueViolationError as error:
             raise _taken(error) from None
-
-    async def consent(self, account: UUID, kind: str, *, given: bool, address: str | None) -> None:
-        """Add a word on a consent to the record."""
-        async with self._database.connection() as connection:
-            await connection.execute(ADD_CONSENT, uuid4(), account, kind, given, address)
 
     async def password_of(self, account: UUID) -> str | None:
         """The hash, or None."""

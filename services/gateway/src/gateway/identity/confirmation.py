@@ -6,19 +6,34 @@ The token is the registration, or the change of address, encrypted. So nobody bl
 import json
 import time
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Literal
 
 from common.crypt import Crypt, Undecipherable
 
 Purpose = Literal["register", "address"]
 
+_MARK = "\x00confirm\x00"
+"""Begins the text of every token. Names, addresses and what else is encrypted with the same keys have no control
+characters, so none of them, copied out of the database, is ever read as a token."""
+
 
 @dataclass(frozen=True, slots=True)
 class Confirmation:
-    """What is confirmed by showing its token."""
+    """What is confirmed by showing its token.
+
+    Parameters
+    ----------
+    digest
+        SHA-256 of what the token says, the same however it is spelled, to know it again when it was used.
+    until
+        When the token ends (epoch seconds).
+    """
 
     purpose: Purpose
     values: dict[str, Any]
+    digest: bytes
+    until: float
 
 
 class Confirmations:
@@ -43,15 +58,18 @@ class Confirmations:
         """The token for what waits; ``values`` are JSON."""
         said = {"confirm": purpose, "until": time.time() + self._seconds, "values": values}
         # As short as can be: it has to fit into an address.
-        return self._crypt.encrypt(json.dumps(said, ensure_ascii=False))
+        return self._crypt.encrypt(_MARK + json.dumps(said, ensure_ascii=False))
 
     def read(self, token: str) -> Confirmation | None:
         """What a token stands for; None when it is none or its time is over."""
         try:
-            # Other texts are encrypted with the same keys, so it must say that it is one of these.
-            said = json.loads(self._crypt.decrypt(token))
+            text = self._crypt.decrypt(token)
+            if not text.startswith(_MARK):
+                return None
+            said = json.loads(text.removeprefix(_MARK))
             if said["until"] > time.time():
-                return Confirmation(said["confirm"], said["values"])
+                digest = sha256(text.encode()).digest()
+                return Confirmation(said["confirm"], said["values"], digest, float(said["until"]))
         except (Undecipherable, ValueError, TypeError, KeyError):
             pass
         return None

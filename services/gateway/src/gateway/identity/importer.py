@@ -24,13 +24,16 @@ import asyncpg
 from common.crypt import Crypt, CryptSettings
 from common.db.storable import storable
 from gateway.identity import rules
-from gateway.identity.account_store import ADD_CONSENT, CONSENTS
+from gateway.identity.account_store import CONSENTS
 from gateway.identity.imported import SHA256
 
 ADD = """
 INSERT INTO accounts (id, email, email_key, username, username_key, password_hash, first_name, last_name, company,
                       plan, is_active, created_at, updated_at, last_login, imported_from)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, now(), $13, $14)"""
+
+# Given when the account was made: neither system wrote down a later moment.
+ADD_CONSENT = "INSERT INTO consents (id, account_id, kind, given, at) VALUES ($1, $2, $3, $4, $5)"
 
 KNOWN = "SELECT EXISTS (SELECT FROM accounts WHERE imported_from = $1)"
 
@@ -171,7 +174,7 @@ async def _one(connection: Any, crypt: Crypt, old: Old, report: Report) -> None:
                 *(old.created_at, old.last_login, old.source),
             )
             for kind, given in old.consents.items():
-                await connection.execute(ADD_CONSENT, uuid4(), old.id, kind, given, None)
+                await connection.execute(ADD_CONSENT, uuid4(), old.id, kind, given, old.created_at)
     except asyncpg.UniqueViolationError:
         what = await connection.fetchval(TAKEN, *keys) or "id"
         report.leave_out(old.source, f"its {what} belongs to another account")

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from gateway.answers import json_answer
 from gateway.database import StoreUnavailable
+from gateway.identity import rules
 from gateway.identity.key_models import (
     MOST_DAYS,
     USUAL_SCOPES,
@@ -43,10 +44,9 @@ class KeysApi:
     async def create(self, request: web.Request) -> web.Response:
         """POST /v1/keys."""
         asked, principal = body_of(request, NewApiKey), principal_of(request)
-        if not asked.name.strip() or not asked.name.isprintable():
-            raise _invalid("name", "must be readable text")
+        name = _name(asked.name)
         scopes, ends = _scopes(asked, principal), _end(asked)
-        made = await self._keys.create(principal, name=asked.name.strip(), scopes=scopes, expires_at=ends)
+        made = await self._keys.create(principal, name=name, scopes=scopes, expires_at=ends)
         if made is None:
             raise _too_many()
         key, text = made
@@ -102,10 +102,25 @@ class StreamTokensApi:
 
     async def create(self, request: web.Request) -> web.Response:
         """POST /v1/stream-tokens."""
-        seconds = body_of(request, NewStreamToken).seconds
-        token = await self._tokens.issue_stream(owner_of(request), seconds)
+        seconds, principal = body_of(request, NewStreamToken).seconds, principal_of(request)
+        token = await self._tokens.issue_stream(
+            principal.owner,
+            seconds,
+            session=principal.credential if principal.via == "session" else None,
+            key=principal.credential if principal.via == "key" else None,
+        )
         ends = datetime.now(UTC) + timedelta(seconds=seconds)
         return json_answer(StreamToken(token=token, expires_in=seconds, expires_at=ends), status=201)
+
+
+def _name(text: str) -> str:
+    try:
+        name = rules.plain(text, rules.LONGEST_NAME) if text.isprintable() else None
+    except ValueError as error:  # some characters are two in NFC
+        raise _invalid("name", str(error)) from None
+    if name is None:
+        raise _invalid("name", "must be readable text")
+    return name
 
 
 def _scopes(asked: NewApiKey, principal: Principal) -> tuple[KeyScope, ...]:

@@ -78,6 +78,16 @@ def _flag(given: object) -> object:
 
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Agreed = Annotated[bool, Field(json_schema_extra={"const": True}), AfterValidator(_agreed)]
+
+
+def _given(given: bool) -> bool:
+    if not given:
+        msg = "cannot be taken back while the account is kept; DELETE /v1/account ends it and erases everything"
+        raise ValueError(msg)
+    return given
+
+
+Given = Annotated[bool, Field(json_schema_extra={"const": True}), AfterValidator(_given)]
 Login = Annotated[str, Field(min_length=1, max_length=320)]
 Token = Annotated[str, Field(min_length=1, max_length=8000)]
 
@@ -158,6 +168,10 @@ class ProfileChange(_Body):
     first_name: Name = None
     last_name: Name = None
     company: Company = None
+    gdpr_consent: Given | None = Field(
+        default=None, description="true agrees; it is taken back by deleting the account, and not here."
+    )
+    data_retention_agreed: Given | None = Field(default=None, description="Likewise.")
     marketing_consent: bool | None = None
 
 

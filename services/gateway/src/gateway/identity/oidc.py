@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from joserfc.jwt import JWTClaimsRegistry
 
 from gateway.identity import compact
+from gateway.identity.foreign_rights import ForeignRights
 from gateway.identity.jwks import Jwks
 from gateway.identity.refused import Refused
+from gateway.principal import Scope
 
 ALGORITHM = "RS256"
 
@@ -21,11 +23,13 @@ LONGEST_SUBJECT = 255
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """What a verified token says: who it is at the issuer, and until when (epoch seconds)."""
+    """What a verified token says: who it is at the issuer, since and until when (epoch seconds), and what it may do."""
 
     issuer: str
     subject: str
+    issued: float
     ends: float
+    scopes: frozenset[Scope]
 
 
 class Oidc:
@@ -39,13 +43,24 @@ class Oidc:
         What must be among their ``aud``.
     keys
         The issuer's keys.
+    rights
+        What its tokens may do.
     now
         Seconds since the epoch.
     """
 
-    def __init__(self, *, issuer: str, audience: str, keys: Jwks, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        issuer: str,
+        audience: str,
+        keys: Jwks,
+        rights: ForeignRights,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.issuer = issuer
         self._keys = keys
+        self._rights = rights
         self._rules = JWTClaimsRegistry(
             now=lambda: int(now()),
             leeway=LEEWAY,
@@ -75,8 +90,10 @@ class Oidc:
         if not 0 < len(subject) <= LONGEST_SUBJECT or not subject.isprintable():
             raise Refused("sub")
         compact.check_signature(found, await self._keys.key(found.kid), algorithm=ALGORITHM)
-        return Foreign(self.issuer, subject, _seconds(found.claims["exp"]) + LEEWAY)
+        claims = found.claims
+        issued, ends = _seconds(claims["iat"]), _seconds(claims["exp"]) + LEEWAY
+        return Foreign(self.issuer, subject, issued, ends, self._rights.of(claims))
 
 
-def _seconds(exp: float) -> float:
-    return float(min(exp, 2**53))
+def _seconds(claim: float) -> float:
+    return float(max(0, min(claim, 2**53)))

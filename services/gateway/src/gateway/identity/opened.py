@@ -11,14 +11,17 @@ import aiohttp
 from common.crypt import Crypt
 from gateway.database import Database
 from gateway.door import OperatorDoor
+from gateway.identity.audit import AuditLog
 from gateway.identity.door import Accounts, IdentityDoor, Sessions
+from gateway.identity.ended import EndedIdentities
+from gateway.identity.foreign_logins import ForeignLogins
+from gateway.identity.foreign_rights import ForeignRights
 from gateway.identity.identities import Identities
 from gateway.identity.jwks import Jwks, is_safe
 from gateway.identity.key_store import KeyStore
 from gateway.identity.keys import Keys
 from gateway.identity.keys_api import KeysApi, StreamTokensApi
 from gateway.identity.oidc import Oidc
-from gateway.identity.ports import Audit
 from gateway.identity.refused import Refusals
 from gateway.identity.seen import Seen
 from gateway.identity.signing import SigningKeys
@@ -48,7 +51,8 @@ async def open_door(
     *,
     database: Database,
     crypt: Crypt,
-    audit: Audit,
+    audit: AuditLog,
+    ended: EndedIdentities,
     sessions: Sessions,
     accounts: Accounts,
 ) -> AsyncIterator[OpenedDoor]:
@@ -75,7 +79,8 @@ async def open_door(
             uses=uses,
             tokens=tokens,
             oidc=oidc,
-            identities=Identities(database),
+            identities=Identities(database, ended),
+            logins=ForeignLogins(database, audit),
             sessions=sessions,
             accounts=accounts,
             seen=seen,
@@ -103,11 +108,12 @@ async def _open_oidc(opened: contextlib.AsyncExitStack, settings: GatewaySetting
     if not is_safe(settings.issuer):
         msg = "the issuer of tokens must have an https address"
         raise ValueError(msg)
+    rights = ForeignRights.read(settings.oidc_scopes, settings.oidc_scope_names)
     http = await opened.enter_async_context(aiohttp.ClientSession())
     keys = Jwks(settings.issuer, http=http, seconds=settings.auth0_request_timeout)
     opened.push_async_callback(keys.close)
     _in_background(opened, keys.warm())
-    return Oidc(issuer=settings.issuer, audience=settings.audience, keys=keys)
+    return Oidc(issuer=settings.issuer, audience=settings.audience, keys=keys, rights=rights)
 
 
 def _in_background(opened: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:

@@ -8,16 +8,17 @@ from gateway.answers import json_answer
 from gateway.callers import Callers
 from gateway.identity import letters
 from gateway.identity.account import Person
-from gateway.identity.account_store import AccountStore, Changed, Taken
+from gateway.identity.account_store import CONSENTS, AccountStore, Changed, Taken
 from gateway.identity.confirmation import Confirmations
+from gateway.identity.freshness import need_fresh_login
 from gateway.identity.login import account_of, session_of
 from gateway.identity.mailbox import Mailbox
 from gateway.identity.models import ChangePassword, Profile, ProfileChange, Said, UserInfo
 from gateway.identity.passwords import Passwords
 from gateway.identity.ports import Audit
-from gateway.identity.register import address_limit, change_address
+from gateway.identity.register import address_limit, tell_moved
 from gateway.identity.session_store import SessionStore
-from gateway.identity.throttle import Throttle, login_limits, mail_limit
+from gateway.identity.throttle import Limit, Throttle, login_limits, mail_limit
 from gateway.principal import principal_of
 from gateway.problems import FORBIDDEN, INVALID, NOT_FOUND, TAKEN, Problem
 from gateway.routing import body_of
@@ -69,6 +70,7 @@ class ProfileApi:
         body = body_of(request, ProfileChange)
         person = await self._person(request)
         account = person.account
+        address = self._callers.address(request)
         new_email = body.email if body.email not in (None, account.email) else None
         if new_email is not None:
             if principal_of(request).via not in _IN_PERSON:
@@ -77,23 +79,34 @@ class ProfileApi:
                     "An API key does not change the e-mail address; log in for that.",
                     errors=[("email", "is changed only by who is logged in")],
                 )
+            need_fresh_login(principal_of(request), "change the e-mail address")
             await self._prove(request, person, body.current_password)
         texts: dict[str, Any] = {name: getattr(body, name) for name in _TEXTS if name in body.model_fields_set}
         if "username" in texts and texts["username"] is None and account.email is None:
             raise _wrong("username", "is all there is to log in with")
-        try:
-            if texts:
-                await self._accounts.change(account.id, **texts)
-        except Taken as taken:
-            raise Problem(TAKEN, "This user name is taken.", errors=[(taken.field, "is taken")]) from None
-        given = body.marketing_consent
-        if given is not None and given != person.consents["marketing_consent"]:
-            address = self._callers.address(request)
-            await self._accounts.consent(account.id, "marketing_consent", given=given, address=address)
-        if changed := sorted({*texts} | ({"marketing_consent"} if given is not None else set())):
-            await self._audit(request, "account.changed", fields=changed)
+        said = {kind: getattr(body, kind) for kind in CONSENTS if getattr(body, kind) is not None}
+        consents = {kind: given for kind, given in said.items() if given != person.consents[kind]}
         if new_email is not None:
-            await self._move(request, person, new_email)
+            await self._throttle.take(self._move_limits(request, new_email))
+        # Where mail is sent the new address waits for its answer; all else is done now, or nothing of it.
+        at_once = None if self._confirm else new_email
+        try:
+            await self._accounts.apply(person, texts=texts, consents=consents, email=at_once, address=address)
+        except Taken as taken:
+            what = {"email": "e-mail address", "username": "user name"}[taken.field]
+            raise Problem(TAKEN, f"This {what} is taken.", errors=[(taken.field, "is taken")]) from None
+        except Changed:
+            raise Problem(
+                INVALID,
+                "The address or the password was changed at the same moment; look at the account and ask again.",
+                errors=[("email", "was changed, or the password was, at the same moment")],
+            ) from None
+        if changed := sorted({*texts, *said}):
+            await self._audit(request, "account.changed", fields=changed)
+        if at_once is not None:
+            await tell_moved(request, self._mailbox, self._audit, account=account, email=at_once)
+        elif new_email is not None:
+            await self._ask_to_move(person, new_email)
         return json_answer(Profile.of(await self._person(request)))
 
     async def change_password(self, request: web.Request) -> web.Response:
@@ -133,24 +146,14 @@ class ProfileApi:
             raise _wrong("current_password", "is wrong")
         await self._throttle.succeeded(limits)
 
-    async def _move(self, request: web.Request, person: Person, email: str) -> None:
-        account = person.account
+    def _move_limits(self, request: web.Request, email: str) -> list[Limit]:
         limits = [address_limit(self._callers, request)]
         if self._confirm:
             limits.append(mail_limit(email))
-        await self._throttle.take(limits)
-        if not self._confirm:
-            try:
-                await change_address(
-                    request, self._accounts, self._mailbox, self._audit, person=person, email=email, confirmed=False
-                )
-            except Changed:
-                raise Problem(
-                    INVALID,
-                    "The address or the password was changed at the same moment; look at the account and ask again.",
-                    errors=[("email", "was changed, or the password was, at the same moment")],
-                ) from None
-            return
+        return limits
+
+    async def _ask_to_move(self, person: Person, email: str) -> None:
+        account = person.account
         token = self._confirmations.token("address", account=account.owner, standing=person.standing, new=email)
         letter = letters.new_address(self._base, token, self._confirmations.hours)
         if await self._accounts.by_email(email) is not None:

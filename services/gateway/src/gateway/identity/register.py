@@ -9,9 +9,9 @@ from gateway.answers import json_answer
 from gateway.callers import Callers
 from gateway.identity import letters
 from gateway.identity.account import AccountRow, Person
-from gateway.identity.account_store import CONSENTS, AccountStore, Changed, NewAccount, Taken
+from gateway.identity.account_store import CONSENTS, AccountStore, Changed, NewAccount, Taken, Used
 from gateway.identity.arrival import Arrival
-from gateway.identity.confirmation import Confirmations
+from gateway.identity.confirmation import Confirmation, Confirmations
 from gateway.identity.login import place_of
 from gateway.identity.mailbox import Mailbox
 from gateway.identity.models import ConfirmEmail, Registration, Said
@@ -22,6 +22,9 @@ from gateway.problems import BAD_TOKEN, TAKEN, Problem
 from gateway.routing import body_of
 
 _HOUR = timedelta(hours=1)
+
+_SAID = ("email", "username", "password_hash", "first_name", "last_name", "company", "consents")
+"""What a registration may say of the account to be; role and plan are nobody's to choose."""
 
 
 class RegisterApi:
@@ -84,7 +87,8 @@ class RegisterApi:
         if confirmation is None:
             raise bad_token("register again" if self._confirm else "ask for another one")
         if confirmation.purpose == "register":
-            return await self._made(request, NewAccount(**confirmation.values, confirmed=True))
+            said = {name: confirmation.values[name] for name in _SAID}
+            return await self._made(request, NewAccount(**said, confirmed=True), answered=confirmation)
         await self._new_address(request, **confirmation.values)
         return None
 
@@ -92,9 +96,7 @@ class RegisterApi:
         taken = await self._accounts.taken(new.email, new.username)
         if taken == "username":
             raise _taken(Taken("username"))
-        token = self._confirmations.token(
-            "register", **{name: getattr(new, name) for name in NewAccount.__slots__ if name != "confirmed"}
-        )
+        token = self._confirmations.token("register", **{name: getattr(new, name) for name in _SAID})
         email = new.email or ""
         letter = letters.welcome(self._base, token, self._confirmations.hours)
         if taken == "email":
@@ -105,11 +107,13 @@ class RegisterApi:
             Said(status="mail_sent", detail="Answer the mail that was sent to this address."), status=202
         )
 
-    async def _made(self, request: web.Request, new: NewAccount) -> AccountRow:
+    async def _made(self, request: web.Request, new: NewAccount, *, answered: Confirmation | None = None) -> AccountRow:
         try:
-            account = await self._accounts.add(new, address=self._callers.address(request))
+            account = await self._accounts.add(new, address=self._callers.address(request), answered=answered)
         except Taken as taken:
             raise _taken(taken) from None
+        except Used:
+            raise bad_token("log in, or register again") from None
         await self._audit(request, "account.registered", actor=account.owner)
         return account
 
@@ -152,11 +156,15 @@ async def change_address(
     Changed
         When the account is not any more as it was seen; nothing was done.
     """
-    account = person.account
     try:
         await accounts.move(person, email, confirmed=confirmed)
     except Taken as taken:
         raise _taken(taken) from None
+    await tell_moved(request, mailbox, audit, account=person.account, email=email)
+
+
+async def tell_moved(request: web.Request, mailbox: Mailbox, audit: Audit, *, account: AccountRow, email: str) -> None:
+    """Tell the address before, where there was one, and the audit log."""
     if account.email is not None:
         await mailbox.put(letters.address_changed(letters.masked(email)), account.email, account=account.id)
     await audit(request, "account.address_changed", actor=account.owner)

@@ -14,6 +14,8 @@ from gateway.identity.administration import AdministrationApi
 from gateway.identity.arrival import Arrival
 from gateway.identity.audit import AuditLog
 from gateway.identity.confirmation import Confirmations
+from gateway.identity.consent import Consent
+from gateway.identity.ended import EndedIdentities
 from gateway.identity.login import LoginApi
 from gateway.identity.mailbox import Mailbox
 from gateway.identity.pages import Pages
@@ -27,6 +29,7 @@ from gateway.identity.session_store import SessionStore
 from gateway.identity.table import AT_AUTH
 from gateway.identity.throttle import Throttle
 from gateway.identity.trail import Trail
+from gateway.identity.used import UsedLinks
 from gateway.problems import Handler
 from gateway.settings import GatewaySettings
 
@@ -43,7 +46,7 @@ class Identity:
     """
 
     def __init__(self, *, database: Database, crypt: Crypt, settings: GatewaySettings) -> None:
-        salt = settings.password_salt
+        salt, pepper = settings.password_salt, settings.key_pepper
         self.callers = Callers(settings.trusted_networks)
         self.audit = AuditLog(database, self.callers)
         self.trail = Trail(self.audit)
@@ -55,11 +58,14 @@ class Identity:
             grace=timedelta(seconds=settings.refresh_grace_seconds),
         )
         self.throttle = Throttle(database)
+        self.ended = EndedIdentities(database, pepper=pepper.get_secret_value() if pepper is not None else None)
+        self.consent = Consent(database, required=settings.oidc_consent and settings.issuer is not None)
         self._resets = ResetStore(
             database, ended=self.sessions.tell_ended, lasts=timedelta(minutes=settings.reset_minutes)
         )
         self._mailbox = Mailbox(database, crypt, on=settings.smtp_server is not None)
         self._confirmations = Confirmations(crypt)
+        self._used = UsedLinks(database)
         self._passwords = Passwords(
             at_once=settings.password_checks, salt=salt.get_secret_value() if salt is not None else None
         )
@@ -155,7 +161,7 @@ class Identity:
     async def keep_tidy(self, every: timedelta = timedelta(hours=1)) -> None:
         """Forget what has long ended, for ever."""
         while True:
-            for kept in (self.sessions, self._resets, self.throttle, self._mailbox):
+            for kept in (self.sessions, self._resets, self._used, self.ended, self.throttle, self._mailbox):
                 try:
                     await kept.tidy()
                 except StoreUnavailable:

@@ -14,6 +14,7 @@ LONGEST_COMPANY = 200
 
 _USERNAME = re.compile(r"[^\W_](?:[^\W_]|[._-]){1,48}[^\W_]")
 _TAG = re.compile(r"<[^<>]*>")
+_NO_BRACKETS = str.maketrans("", "", "<>")
 
 
 def email(text: str) -> str:
@@ -68,7 +69,7 @@ def password(text: str) -> str:
 
 
 def plain(text: str | None, longest: int) -> str | None:
-    """A name as a person wrote it, without tags and control characters; None when nothing is left.
+    """A name as a person wrote it, without tags, ``<``, ``>`` and control characters; None when nothing is left.
 
     Raises
     ------
@@ -77,7 +78,11 @@ def plain(text: str | None, longest: int) -> str | None:
     """
     if text is None:
         return None
-    without = _TAG.sub("", unicodedata.normalize("NFC", text))
+    without = unicodedata.normalize("NFC", text)
+    # A tag may be put around pieces of another one, which only then becomes one.
+    while (stripped := _TAG.sub("", without)) != without:
+        without = stripped
+    without = without.translate(_NO_BRACKETS)
     shown = " ".join("".join(c if unicodedata.category(c)[0] != "C" else " " for c in without).split())
     if len(shown) > longest:
         msg = f"may have at most {longest} characters"

@@ -148,7 +148,8 @@ _CHANGE = Route(
     summary="Change one's account",
     description=(
         "What is not named stays. Another e-mail address needs `current_password`, is refused to API keys, and where "
-        "mails can be sent counts once the mail to it is answered; the address before is told."
+        "mails can be sent counts once the mail to it is answered; the address before is told. All of it is done, or "
+        "nothing. `gdpr_consent` and `data_retention_agreed` may be given here, as true, where they were not."
     ),
     body=ProfileChange,
     answers={200: Answer("The account as it is now.", Profile)},

@@ -37,12 +37,16 @@ class Identified(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AccessClaims:
-    """What a verified token says: whose it is, of which session (none for a stream), and until when (epoch seconds)."""
+    """What a verified token says: whose it is, of which session, and until when (epoch seconds).
+
+    A stream token may be made with a session, with an API key, or with neither of the two.
+    """
 
     kind: Literal["access", "stream"]
     owner: str
     session: UUID | None
     ends: float
+    key: UUID | None = None
 
 
 class Tokens:
@@ -74,9 +78,18 @@ class Tokens:
         token = await self._sign(ACCESS, str(account.id), ACCESS_SECONDS, sid=str(session))
         return token, ACCESS_SECONDS
 
-    async def issue_stream(self, owner: str, seconds: int) -> str:
-        """A token that opens an owner's streams and nothing else, for some seconds, at most ten minutes."""
-        return await self._sign(STREAM, owner, min(seconds, LONGEST_STREAM_SECONDS))
+    async def issue_stream(
+        self, owner: str, seconds: int, *, session: UUID | None = None, key: UUID | None = None
+    ) -> str:
+        """A token that opens an owner's streams and nothing else, for some seconds, at most ten minutes.
+
+        Parameters
+        ----------
+        session, key
+            What it is made with, which it does not outlive.
+        """
+        made_with = {name: str(one) for name, one in (("sid", session), ("key", key)) if one is not None}
+        return await self._sign(STREAM, owner, min(seconds, LONGEST_STREAM_SECONDS), **made_with)
 
     async def verify(self, found: compact.Unverified) -> AccessClaims:
         """What a token says.
@@ -93,8 +106,9 @@ class Tokens:
         compact.check_signature(found, await self._keys.verifier(found.kid), algorithm=ALGORITHM)
         owner, ends = str(found.claims["sub"]), float(found.claims["exp"]) + LEEWAY
         if found.header["typ"] != ACCESS:
-            return AccessClaims("stream", owner, None, ends)
-        return AccessClaims("access", owner, _session(found.claims), ends)
+            session, key = (_id(found.claims, name) if name in found.claims else None for name in ("sid", "key"))
+            return AccessClaims("stream", owner, session, ends, key)
+        return AccessClaims("access", owner, _id(found.claims, "sid"), ends)
 
     async def _sign(self, typ: str, owner: str, seconds: int, **claims: str) -> str:
         signer = await self._keys.signer()
@@ -107,8 +121,8 @@ class Tokens:
         )
 
 
-def _session(claims: Any) -> UUID:
+def _id(claims: Any, name: str) -> UUID:
     try:
-        return UUID(claims["sid"])
+        return UUID(claims[name])
     except (KeyError, ValueError, TypeError, AttributeError):
-        raise Refused("sid") from None
+        raise Refused(name) from None

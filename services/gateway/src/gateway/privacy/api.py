@@ -9,8 +9,9 @@ from aiohttp import web
 from common.events import now
 from gateway.answers import json_answer
 from gateway.database import StoreUnavailable
+from gateway.identity.freshness import need_fresh_login
 from gateway.identity.ports import Audit
-from gateway.principal import OPERATOR, owner_of
+from gateway.principal import OPERATOR, owner_of, principal_of
 from gateway.privacy.export import Export
 from gateway.privacy.pace import Pace
 from gateway.privacy.store import PrivacyStore
@@ -80,6 +81,7 @@ class PrivacyApi:
         owner = owner_of(request)
         if owner == OPERATOR:
             raise Problem(NO_ACCOUNT, "The operator's key belongs to no account; there is none to delete.")
+        need_fresh_login(principal_of(request), "end your account")
         await self._audit(request, "account.deleted")
         jobs = await self._store.end(owner, now())
         self._ended(owner)

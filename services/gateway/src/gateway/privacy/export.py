@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from common import layout
+from common.audio_formats import AUDIO_FORMATS
 from common.blobs import BlobNotFound, Blobs, read_all
 from common.crypt import Crypt
 from common.formats import render
@@ -42,8 +44,8 @@ activity.csv        what you did, as our audit log has it, and what was done wit
                     who was not logged in, such as with a wrong password
 usage.csv           what was done for you, and what it cost
 jobs.csv            your jobs, one a line
-jobs/               a folder for each job: the recording, its transcript and translations as text and, with all details,
-                    as JSON, and job.json with how it went
+jobs/               a folder for each job: the recording, its audio in the format you asked for, its transcript and
+                    translations as text and, with all details, as JSON, and job.json with how it went
 uploads.json        uploads that are no job yet
 uploads/            those of them that are complete; what is there of half a file cannot be read by anybody{left_out}
 
@@ -149,15 +151,19 @@ class Export:
             archive.text(f"{folder}/{name}.json", raw.decode(), modified=at)
             archive.text(f"{folder}/{name}.txt", await asyncio.to_thread(_text, raw, model), modified=at)
         yield archive.take()
-        source = await self._privacy.source(owner, job.id) if recordings else None
-        if source is not None:
-            name = f"{folder}/{_recording(job)}"
+        sounds: dict[str, str] = {}
+        if recordings and (source := await self._privacy.source(owner, job.id)) is not None:
+            sounds[_recording(job)] = source
+        if recordings and job.options.audio_format is not None:
+            ending = AUDIO_FORMATS[job.options.audio_format].ending
+            sounds[f"audio.{ending}"] = layout.stored_audio(owner, job.id, ending)
+        for name, blob in sounds.items():
             try:
-                async with aclosing(archive.member(name, self._blobs.read(source), modified=at)) as recording:
-                    async for chunk in recording:
+                async with aclosing(archive.member(f"{folder}/{name}", self._blobs.read(blob), modified=at)) as sound:
+                    async for chunk in sound:
                         yield chunk
             except BlobNotFound:
-                pass  # erased since
+                pass  # erased since, or not stored yet
 
     async def _upload(self, archive: Archive, found: Unfinished) -> AsyncGenerator[bytes, None]:
         upload = found.upload

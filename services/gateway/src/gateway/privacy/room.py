@@ -5,6 +5,7 @@ from collections.abc import Callable
 from common.blobs import Blobs
 from common.crypt import Crypt
 from gateway.database import Database
+from gateway.identity.ended import EndedIdentities
 from gateway.identity.ports import Audit
 from gateway.privacy.api import PrivacyApi
 from gateway.privacy.export import Export
@@ -32,18 +33,19 @@ class Privacy:
         blobs: Blobs,
         crypt: Crypt,
         audit: Audit,
+        ended: EndedIdentities,
         not_let_in: Callable[[str], None],
         settings: GatewaySettings,
     ) -> None:
-        privacy = PrivacyStore(database)
+        privacy = PrivacyStore(database, ended)
         forgetter = Forgetter(privacy)
 
-        def ended(owner: str) -> None:
+        def tell(owner: str) -> None:
             not_let_in(owner)
             forgetter.wake()
 
         export = Export(store=store, privacy=privacy, blobs=blobs, crypt=crypt)
-        api = PrivacyApi(export=export, store=privacy, audit=audit, ended=ended, settings=settings)
+        api = PrivacyApi(export=export, store=privacy, audit=audit, ended=tell, settings=settings)
         self.handlers: dict[str, Handler] = {"export_account": api.export, "delete_account": api.delete}
         self.run = forgetter.run
         """What goes on in the background, for ever."""

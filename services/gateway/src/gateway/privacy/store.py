@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.database import Database
+from gateway.identity.ended import EndedIdentities
 from gateway.principal import account_id
 
 EXPORTED: Mapping[str, str] = {
@@ -147,8 +148,9 @@ _NAMES = re.compile(r"@(owner|account|page)\b")
 class PrivacyStore:
     """Reads all that is about an owner; ends an account."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, identities: EndedIdentities) -> None:
         self._database = database
+        self._identities = identities
 
     async def exported(self, owner: str) -> dict[str, list[dict[str, Any]]]:
         """Everything but jobs, usage and activity, by the names of `EXPORTED`."""
@@ -187,6 +189,8 @@ class PrivacyStore:
         """
         async with self._database.connection() as connection, connection.transaction():
             jobs: int | None = await connection.fetchval(ASK, owner, at)
+            if (account := account_id(owner)) is not None:
+                await self._identities.add(connection, account, at)
             for statement in CLOSE.values():
                 await _execute(connection, statement, owner)
             return jobs

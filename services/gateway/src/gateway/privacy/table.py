@@ -52,7 +52,8 @@ ROUTES: tuple[Route, ...] = (
         description=(
             "From the answer on nobody comes in with what belonged to the account. Jobs, recordings, transcripts, "
             "usage, webhooks and their deliveries are erased, in the log as well (within the time its topics take to "
-            "forget), and `proof.deleted` with `account` true tells when nothing was left."
+            "forget), and `proof.deleted` with `account` true tells when nothing was left. A token of another issuer "
+            "must be of the last 15 minutes."
         ),
         answers={
             202: Answer("The erasure goes on in the background.", AccountDeletion),

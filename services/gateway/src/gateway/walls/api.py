@@ -8,7 +8,7 @@ from common.events import now
 from gateway.answers import json_answer
 from gateway.identity.ports import Audit
 from gateway.lookup import path_id
-from gateway.principal import owner_of
+from gateway.principal import LEGACY, owner_of
 from gateway.problems import NOT_FOUND, Problem
 from gateway.routing import body_of
 from gateway.walls.gate import Gate
@@ -48,6 +48,8 @@ class LimitsApi:
         return json_answer(await self._of(owner))
 
     async def _owner(self, request: web.Request) -> str:
+        if request.match_info["id"] == LEGACY:
+            return LEGACY
         account = path_id(request)
         if not await self._store.account_exists(account):
             raise Problem(NOT_FOUND, "There is no account with this id.")

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from gateway.principal import OPERATOR
+from gateway.principal import LEGACY, OPERATOR
 from gateway.walls.plans import Days, Dollars, Jobs, Minutes, Some
 
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -87,17 +87,19 @@ Day = Annotated[date, BeforeValidator(_is_day)]
 
 
 def _is_owner(text: str) -> str:
-    if text != OPERATOR:
+    if text not in {OPERATOR, LEGACY}:
         UUID(text)
     return text
 
 
 Owner = Annotated[str, AfterValidator(_is_owner)]
-"""``operator``, or an account's id."""
+"""``operator``, ``legacy``, or an account's id."""
 
 _SINCE = Field(default=None, description="First day, `YYYY-MM-DD` in UTC; the month's first by default.")
 _UNTIL = Field(default=None, description="Last day, itself included; today by default.")
-_USER = Field(default=None, max_length=100, description="Another user's id; needs the scope `admin`.")
+_USER = Field(
+    default=None, max_length=100, description="Another user: an id, `operator`, `legacy`; needs the scope `admin`."
+)
 
 
 class UsageQuery(BaseModel):

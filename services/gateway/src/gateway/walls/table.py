@@ -1,5 +1,6 @@
 """The addresses of the walls."""
 
+from gateway.principal import LEGACY
 from gateway.routing import Answer, Route
 from gateway.walls.models import (
     AccountLimits,
@@ -50,6 +51,7 @@ ROUTES: tuple[Route, ...] = (
         operation="get_account_limits",
         method="GET",
         path="/v1/admin/accounts/{id}/limits",
+        words=(LEGACY,),
         scope="admin",
         summary="What an account may use",
         answers={200: Answer("Its limits.", AccountLimits)},
@@ -59,6 +61,7 @@ ROUTES: tuple[Route, ...] = (
         operation="change_account_limits",
         method="PATCH",
         path="/v1/admin/accounts/{id}/limits",
+        words=(LEGACY,),
         scope="admin",
         summary="Change what an account may use",
         description="Every gateway holds to it within ten seconds.",

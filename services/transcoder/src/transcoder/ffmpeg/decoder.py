@@ -17,11 +17,11 @@ from transcoder.ffmpeg.encrypted import is_encrypted_mp4
 from transcoder.ffmpeg.endless import is_endless_wav
 from transcoder.ffmpeg.report import Report
 from transcoder.ffmpeg.workers import Worker, Workers
-from transcoder.ports import RATE, SAMPLE_BYTES, Media
+from transcoder.ports import RATE, SAMPLE_BYTES, Keeping, Media
 from transcoder.settings import TranscoderSettings
 from transcoder.worker.child import Order
 from transcoder.worker.sandbox import Limits
-from transcoder.worker.wire import PCM, READY, Ready
+from transcoder.worker.wire import AUDIO, PCM, PLACE, READY, Ready
 
 _Got = TypeVar("_Got")
 
@@ -75,7 +75,7 @@ class FfmpegDecoder:
         self._workers.close()
 
     @asynccontextmanager
-    async def open(self, source: Path) -> AsyncIterator["FfmpegDecoding"]:
+    async def open(self, source: Path, keeping: Keeping | None = None) -> AsyncIterator["FfmpegDecoding"]:
         """Begin to decode a local file; see `transcoder.ports.Decoder`."""
         size, encrypted, endless = await asyncio.to_thread(
             lambda: (source.stat().st_size, is_encrypted_mp4(source), is_endless_wav(source))
@@ -84,9 +84,9 @@ class FfmpegDecoder:
             raise Permanent("empty", "The file is empty: it has no bytes.")
         if encrypted:
             raise CAUSES["protected"].permanent()
-        async with self._workers.worker(source) as worker:
+        async with self._workers.worker(source, None if keeping is None else keeping.name) as worker:
             await _ready(worker)
-            decoding = FfmpegDecoding(worker, self._settings, endless=endless)
+            decoding = FfmpegDecoding(worker, self._settings, endless=endless, keeping=keeping)
             await decoding.begin()
             yield decoding
 
@@ -94,8 +94,11 @@ class FfmpegDecoder:
 class FfmpegDecoding:
     """Implements `transcoder.ports.Decoding` on a running worker."""
 
-    def __init__(self, worker: Worker, settings: TranscoderSettings, *, endless: bool) -> None:
+    def __init__(
+        self, worker: Worker, settings: TranscoderSettings, *, endless: bool, keeping: Keeping | None = None
+    ) -> None:
         self._worker = worker
+        self._keeping = keeping
         self._endless = endless
         self._settings = settings
         self._report = Report()
@@ -138,20 +141,31 @@ class FfmpegDecoding:
                 f"The file breaks off after {self._seconds:.1f} seconds: the upload or recording was cut off. "
                 "Send the whole file.",
             )
+        if self._keeping is not None:
+            channels, rate = self._report.kept
+            self._keeping.written(channels=channels, sample_rate=rate)
 
     async def _hear(self) -> bytes:
-        """Wait for the next samples; no bytes when others words came, or when it has ended."""
-        try:
-            message = await self._patiently(self._worker.hear())
-        except ValueError:
-            message = None
-        if message is None:
-            return b""
-        kind, payload = message
-        if kind == PCM:
-            return payload
-        self._report.take(kind, payload)
-        return b""
+        """Wait for the next samples; no bytes when other words came, or when it has ended.
+
+        What comes to be kept is put there on the way.
+        """
+        while True:
+            try:
+                message = await self._patiently(self._worker.hear())
+            except ValueError:
+                message = None
+            if message is None:
+                return b""
+            kind, payload = message
+            if kind == PCM:
+                return payload
+            if kind != AUDIO:
+                self._report.take(kind, payload)
+                return b""
+            if self._keeping is None or len(payload) < PLACE.size:
+                return b""
+            await self._keeping.take(PLACE.unpack_from(payload)[0], payload[PLACE.size :])
 
     def _breaks_off(self, status: int) -> bool:
         """Whether the worker failed, or gave less than the file announces, or missed the end of one that does not."""

@@ -56,6 +56,13 @@ class Report:
         return self._findings is not None
 
     @property
+    def kept(self) -> tuple[int, int]:
+        """Channels and samples a second of the file that was written; 0 where nothing true was said."""
+        if self._findings is None:
+            return 0, 0
+        return self._findings.kept_channels, self._findings.kept_rate
+
+    @property
     def ends_early(self) -> bool:
         """Whether the file ends before its own structure says so."""
         return self._findings is not None and self._findings.ends_early

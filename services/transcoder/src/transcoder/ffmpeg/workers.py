@@ -15,7 +15,7 @@ from pathlib import Path
 from common.errors import Transient
 from transcoder.worker.child import Order
 from transcoder.worker.wire import HEADER, LONGEST
-from transcoder.worker.zygote import FORK, STATUS
+from transcoder.worker.zygote import FORK, KEEP, STATUS
 
 _END_SECONDS = 10.0
 """A killed worker is gone long before; then the process that forks them is what hangs."""
@@ -72,8 +72,13 @@ class Workers:
         self._starting = asyncio.Lock()
 
     @asynccontextmanager
-    async def worker(self, source: Path) -> AsyncIterator[Worker]:
+    async def worker(self, source: Path, target: str | None = None) -> AsyncIterator[Worker]:
         """Have a file decoded; the worker is killed when the context ends.
+
+        Parameters
+        ----------
+        target
+            A format of `common.audio_formats` in which the audio is to come as well.
 
         Raises
         ------
@@ -83,6 +88,7 @@ class Workers:
             When no worker can be started.
         """
         loop = asyncio.get_running_loop()
+        order = next((order for order, name in KEEP.items() if name == target), FORK)
         mine, theirs = socket.socketpair()
         mine.setblocking(False)
         reading, writing = os.pipe()  # behind what can fail: nobody else would close these two
@@ -91,7 +97,7 @@ class Workers:
         with mine, pipe:
             try:
                 with theirs, source.open("rb", buffering=0) as file:
-                    zygote = await self._fork([file.fileno(), writing, theirs.fileno()])
+                    zygote = await self._fork(order, [file.fileno(), writing, theirs.fileno()])
             finally:
                 os.close(writing)
             transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(said), pipe)
@@ -115,7 +121,7 @@ class Workers:
         except TimeoutError:
             await asyncio.to_thread(zygote.close)
 
-    async def _fork(self, descriptors: list[int]) -> "_Zygote":
+    async def _fork(self, order: bytes, descriptors: list[int]) -> "_Zygote":
         async with self._starting:
             for _ in range(2):  # the first may find out only by trying that its process has ended
                 if self._zygote is None or self._zygote.ended:
@@ -124,7 +130,7 @@ class Workers:
                     except OSError as error:
                         raise Transient("The decoder cannot be started.", code="decoder_unavailable") from error
                 with suppress(OSError):
-                    self._zygote.fork(descriptors)
+                    self._zygote.fork(order, descriptors)
                     return self._zygote
                 self.close()
         raise Transient("The decoder cannot be started.", code="decoder_unavailable")
@@ -148,9 +154,9 @@ class _Zygote:
         """Whether it is gone."""
         return not self.close.alive or self._process.poll() is not None
 
-    def fork(self, descriptors: list[int]) -> None:
-        """Hand over descriptors for one worker. Raises `OSError` when nobody takes them."""
-        socket.send_fds(self._line, [FORK], descriptors)
+    def fork(self, order: bytes, descriptors: list[int]) -> None:
+        """Hand over an order and descriptors for one worker. Raises `OSError` when nobody takes them."""
+        socket.send_fds(self._line, [order], descriptors)
 
 
 def _end(line: socket.socket, process: "subprocess.Popen[bytes]") -> None:

@@ -6,10 +6,12 @@ import signal
 from contextlib import suppress
 from dataclasses import dataclass
 
+from common.audio_formats import AUDIO_FORMATS
 from transcoder.worker import kernel
+from transcoder.worker.encode import Encoder
 from transcoder.worker.extract import Extraction
 from transcoder.worker.sandbox import Limits, enter
-from transcoder.worker.wire import PCM, Ready, send, tell
+from transcoder.worker.wire import AUDIO, PCM, PLACE, Ready, send, tell
 
 NAME = "decode-media"
 """What process lists call it."""
@@ -25,17 +27,25 @@ class Order:
     max_seconds: float
 
 
-def live(order: Order, source: int, pipe: int, network_left: bool) -> None:
-    """Decode ``source`` and write what comes of it to ``pipe``; called in a fresh child, which ends afterwards."""
+def live(order: Order, source: int, pipe: int, network_left: bool, target: str | None = None) -> None:
+    """Decode ``source`` and write what comes of it to ``pipe``; called in a fresh child, which ends afterwards.
+
+    ``target`` names a format of `common.audio_formats` in which the audio is to come as well.
+    """
     _keep_only(source, pipe)
     with suppress(OSError):  # it is only a name
         kernel.rename(NAME.encode())
     held, missing = enter(order.limits)
     (held if network_left else missing).append("no network")
     tell(_PIPE, Ready(held, missing))
-    extraction = Extraction(_SOURCE, order.max_seconds)
+    encoder = None if target is None else Encoder(AUDIO_FORMATS[target], _give_at)
+    extraction = Extraction(_SOURCE, order.max_seconds, encoder)
     extraction.run(lambda described: tell(_PIPE, described), lambda chunk: send(_PIPE, PCM, chunk))
     tell(_PIPE, extraction.findings)
+
+
+def _give_at(place: int, data: bytes) -> None:
+    send(_PIPE, AUDIO, PLACE.pack(place) + data)
 
 
 def _keep_only(source: int, pipe: int) -> None:

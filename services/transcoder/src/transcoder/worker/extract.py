@@ -14,6 +14,7 @@ from av.stream import Discard
 
 from transcoder.ports import RATE, SAMPLE_BYTES
 from transcoder.worker.allowed import CODECS, CONTAINERS
+from transcoder.worker.encode import Encoder
 from transcoder.worker.remarks import Remarks
 from transcoder.worker.resample import Resampler, resampler_for
 from transcoder.worker.timeline import Timeline
@@ -49,34 +50,43 @@ class Extraction:
         Descriptor of the file, at its beginning.
     max_seconds
         Seconds of audio after which to stop, as if the file ended there.
+    encoder
+        Gets the same audio as it was decoded.
     """
 
-    def __init__(self, source: int, max_seconds: float) -> None:
+    def __init__(self, source: int, max_seconds: float, encoder: Encoder | None = None) -> None:
         self._source = source
+        self._encoder = encoder
         self._left = int(max_seconds * RATE) * SAMPLE_BYTES
         self.findings = Findings()
         self._remarks = Remarks(self.findings)
 
     def run(self, describe: Callable[[Described], None], give: Callable[[memoryview], None]) -> None:
         """Decode to the end: ``describe`` is called once there is an audio track, ``give`` with each chunk."""
-        with self._remarks.listening(), self._forgiving():
-            options = {**_OPTIONS, "fd": str(self._source), **(_WAVE_OPTIONS if _is_wave(self._source) else {})}
-            with av.open("fd:", container_options=options, metadata_errors="replace") as container:
-                if not container.streams.audio:
-                    self.findings.causes.add("silent film")
-                    return
-                stream = container.streams.audio[0]
-                describe(self._described(container, stream))
-                if stream.codec_context.codec.name not in CODECS:
-                    self.findings.causes.add("codec")
-                    return
-                for chunk in self._chunks(container, stream):
-                    give(chunk[: self._left])
-                    self._left -= len(chunk)
-                    if self._left <= 0:
-                        break
+        with self._remarks.listening():
+            with self._forgiving():
+                self._decode(describe, give)
+            if self._encoder is not None:
+                self._encoder.finish(self.findings)
         self.findings.mean_dbfs = self._remarks.loudness.mean_dbfs
         self.findings.peak_dbfs = self._remarks.loudness.peak_dbfs
+
+    def _decode(self, describe: Callable[[Described], None], give: Callable[[memoryview], None]) -> None:
+        options = {**_OPTIONS, "fd": str(self._source), **(_WAVE_OPTIONS if _is_wave(self._source) else {})}
+        with av.open("fd:", container_options=options, metadata_errors="replace") as container:
+            if not container.streams.audio:
+                self.findings.causes.add("silent film")
+                return
+            stream = container.streams.audio[0]
+            describe(self._described(container, stream))
+            if stream.codec_context.codec.name not in CODECS:
+                self.findings.causes.add("codec")
+                return
+            for chunk in self._chunks(container, stream):
+                give(chunk[: self._left])
+                self._left -= len(chunk)
+                if self._left <= 0:
+                    break
 
     def _described(self, container: InputContainer, stream: AudioStream) -> Described:
         self._remarks.take()
@@ -114,6 +124,8 @@ class Extraction:
                 yield from self._finished(resampler)
                 resampler = resampler_for(frame)
                 yield from resampler.feed(frame)
+            if self._encoder is not None:
+                self._encoder.feed(frame, silence)
         if resampler is not None:
             yield from self._finished(resampler)
 

@@ -66,6 +66,17 @@ class Form(NamedTuple):
         return cls(frame.sample_rate, frame.format.name, frame.layout.name)
 
 
+def silent(form: Form, samples: int) -> Iterator[AudioFrame]:
+    """That much silence, a little at a time."""
+    while samples > 0:
+        frame = AudioFrame(form.samples, form.layout, min(samples, _SILENCE))
+        frame.sample_rate = form.rate
+        for plane in frame.planes:
+            plane.update((b"\x80" if form.samples.startswith("u8") else b"\0") * plane.buffer_size)
+        samples -= frame.samples
+        yield frame
+
+
 class Resampler:
     """One chain of filters for frames of one form; a file that changes its form in mid-stream needs another."""
 
@@ -109,13 +120,7 @@ class Resampler:
 
     def feed_silence(self, samples: int) -> Iterator[memoryview]:
         """Take that much silence, a little at a time; yield the chunks that are full."""
-        rate, form, layout = self._form
-        while samples > 0:
-            frame = AudioFrame(form, layout, min(samples, _SILENCE))
-            frame.sample_rate = rate
-            for plane in frame.planes:
-                plane.update((b"\x80" if form.startswith("u8") else b"\0") * plane.buffer_size)
-            samples -= frame.samples
+        for frame in silent(self._form, samples):
             yield from self.feed(frame)
 
     def finish(self) -> Iterator[memoryview]:

@@ -14,6 +14,12 @@ LONGEST = 256 * 1024
 READY, MEDIA, PCM, END = b"r", b"m", b"p", b"e"
 """Kinds, in the order in which they come: once, at most once, any number of times, once unless the worker dies."""
 
+AUDIO = b"a"
+"""Between `MEDIA` and `END`, where a format was ordered: bytes of the file in it, behind their place in that file."""
+
+PLACE = struct.Struct("<Q")
+"""What an `AUDIO` message begins with."""
+
 
 @dataclass(frozen=True)
 class Ready:
@@ -40,7 +46,8 @@ class Findings:
     """What was seen on the way to the end of a file.
 
     ``causes`` are keys of `transcoder.causes.CAUSES`; ``ends_early`` says that the file ends before its own structure
-    says so, ``broken`` that some of it could not be decoded. Loudness is in dB below full scale.
+    says so, ``broken`` that some of it could not be decoded. Loudness is in dB below full scale. ``kept_channels`` and
+    ``kept_rate`` are those of the file in the format that was ordered, 0 without one.
     """
 
     causes: set[str] = field(default_factory=set)
@@ -48,6 +55,8 @@ class Findings:
     broken: bool = False
     mean_dbfs: float | None = None
     peak_dbfs: float | None = None
+    kept_channels: int = 0
+    kept_rate: int = 0
 
 
 def tell(pipe: int, said: Ready | Described | Findings) -> None:

@@ -8,8 +8,10 @@ import selectors
 import signal
 import socket
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 
+from common.audio_formats import AUDIO_FORMATS
 from transcoder.worker.child import Order, live
 from transcoder.worker.sandbox import leave_files, leave_network
 from transcoder.worker.warm import warm_up
@@ -19,7 +21,10 @@ STATUS = struct.Struct("<i")
 it says that there was no child."""
 
 FORK = b"f"
-"""The one order: sent with three descriptors, the file, the pipe for what comes of it, and the leash."""
+"""The order to decode: sent with three descriptors, the file, the pipe for what comes of it, and the leash."""
+
+KEEP: Mapping[bytes, str] = {bytes([number]): name for number, name in enumerate(AUDIO_FORMATS)}
+"""Orders to decode, and to write the audio in a format as well; a byte each, so that none comes in two parts."""
 
 _DESCRIPTORS = 3
 _FAILED = 70
@@ -74,12 +79,12 @@ class Zygote:
         for level, kind, data in ancillary:
             if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                 descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
-        if order == FORK and len(descriptors) == _DESCRIPTORS:
+        if (order == FORK or order in KEEP) and len(descriptors) == _DESCRIPTORS:
             source, pipe, leash = descriptors
-            self._fork(source, pipe, socket.socket(fileno=leash))
+            self._fork(source, pipe, socket.socket(fileno=leash), KEEP.get(order))
         return bool(order)
 
-    def _fork(self, source: int, pipe: int, leash: socket.socket) -> None:
+    def _fork(self, source: int, pipe: int, leash: socket.socket, target: str | None) -> None:
         try:
             pid = os.fork()
         except OSError:  # too many processes, or too little memory, just now: this file can come again
@@ -92,7 +97,7 @@ class Zygote:
             try:
                 signal.set_wakeup_fd(-1)
                 gc.disable()  # it makes no cycles, and looking for them would copy what is shared
-                live(self._order, source, pipe, self._network_left)
+                live(self._order, source, pipe, self._network_left, target)
                 status = 0
             finally:
                 os._exit(status)

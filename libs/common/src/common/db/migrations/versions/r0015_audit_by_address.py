@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0015"
-down_revision = "0010"
+down_revision = "0011"
 
 STATEMENTS = ("CREATE INDEX audit_log_ip_at ON audit_log (ip, at DESC, id DESC) WHERE ip IS NOT NULL",)
 
