@@ -35,6 +35,13 @@ async def test_the_migrations_make_what_the_tables_say(dsn: str) -> None:
     await engine.dispose()
 
 
+async def test_what_an_address_says_of_tls_is_heeded(dsn: str) -> None:
+    """The server of the tests has none."""
+    await migrate(SecretStr(f"{dsn}?sslmode=prefer"))
+    with pytest.raises(TimeoutError):
+        await migrate(SecretStr(f"{dsn}?sslmode=require"), wait=0)
+
+
 async def test_several_at_once_migrate_once(dsn: str) -> None:
     await asyncio.gather(*(migrate(SecretStr(dsn)) for _ in range(4)))
     connection = await asyncpg.connect(dsn)

@@ -91,6 +91,16 @@ async def test_asking_often_writes_once_a_minute(pool: asyncpg.Pool, store: Sess
     assert await pool.fetchval(written, token.session) != before
 
 
+async def test_activity_counts_in_sessions_of_a_minute_too(pool: asyncpg.Pool, account: UUID) -> None:
+    store = SessionStore(Database(pool, seconds=10), CRYPT, lasts=timedelta(minutes=1))
+    token = await begin(store, account)
+    for _ in range(4):
+        await hours_pass(pool, token.session, 20 / 3600)
+        assert await store.alive(token.session)
+    await hours_pass(pool, token.session, 61 / 3600)
+    assert not await store.alive(token.session)
+
+
 async def test_refreshing_is_activity(pool: asyncpg.Pool, store: SessionStore, account: UUID) -> None:
     token = await begin(store, account)
     for _ in range(3):

@@ -14,10 +14,12 @@ from scribewire_local.process import start_time
 from scribewire_local.settings import LocalSettings
 from scribewire_local.state import GatewayAddress, PartStatus, State
 
+NAMES = {"PORT", "DATABASE_URL", "SMTP_SERVER"}
+
 
 @pytest.fixture(autouse=True)
 def clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [name for name in os.environ if name.startswith("SCRIBEWIRE_") or name in {"PORT", "DATABASE_URL"}]:
+    for name in [name for name in os.environ if name.startswith("SCRIBEWIRE_") or name in NAMES]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
 
@@ -35,6 +37,19 @@ def test_everything_is_here_by_default(tmp_path: Path) -> None:
     assert parts.environment["SCRIBEWIRE_KAFKA"] == f"127.0.0.1:{every[0].port}"
     assert parts.environment["DATABASE_URL"].endswith(f"@127.0.0.1:{every[1].port}/scribewire")
     assert parts.environment["SCRIBEWIRE_BLOBS"] == f"file://{tmp_path}/blobs"
+
+
+def test_links_in_mails_lead_to_the_gateway_here_unless_it_is_said_where(tmp_path: Path) -> None:
+    def told() -> str | None:
+        values = assemble(settings(tmp_path, port=9001), Home(tmp_path), None).environment
+        return values.get("SCRIBEWIRE_PUBLIC_URL")
+
+    assert told() is None
+    (tmp_path / ".env").write_text("SMTP_SERVER=mail.example.org\n")
+    assert told() == "http://127.0.0.1:9001"
+    # The services read the file as well.
+    (tmp_path / ".env").write_text("SMTP_SERVER=mail.example.org\nSCRIBEWIRE_PUBLIC_URL=https://x.example.org\n")
+    assert told() is None
 
 
 def test_what_is_elsewhere_is_not_run(tmp_path: Path) -> None:

@@ -160,6 +160,8 @@ class TestHeaders:
         said = {"X-Forwarded-Proto": "https"}
         for trusted, headers, expected in (
             (["127.0.0.0/8"], said, "max-age=600; includeSubDomains"),
+            (["127.0.0.0/8"], {"X-Forwarded-Proto": "https, http"}, "max-age=600; includeSubDomains"),
+            (["127.0.0.0/8"], {"X-Forwarded-Proto": "http, https"}, None),
             (["127.0.0.0/8"], {}, None),
             ([], said, None),
         ):

@@ -96,6 +96,9 @@ def environment(home: Path, settings: LocalSettings | None = None) -> dict[str, 
 def shared_environment(settings: LocalSettings, home: Home, *, bootstrap: str, dsn: str) -> dict[str, str]:
     """Return the caller's environment with the addresses of the parts; keys and SCRIBEWIRE_* pass through."""
     environment = dict(os.environ)
+    if settings.smtp_server is not None and settings.public_url is None:
+        # Links in mails need it. Without mail it stays open: other answers then name the address that was asked.
+        environment["SCRIBEWIRE_PUBLIC_URL"] = f"http://{HOST}:{settings.port}"
     # The gateway alone has this port, and gets it by its own name.
     for name in ("PORT", "SCRIBEWIRE_PORT", "SCRIBEWIRE_HEALTH_PORT", "SCRIBEWIRE_DATABASE_URL"):
         environment.pop(name, None)

@@ -48,6 +48,15 @@ class LocalSettings(BaseSettings):
     encryption_keys_file: Path | None = Field(
         default=None, description="Fernet keys for what PostgreSQL keeps encrypted; unset, a file in the home."
     )
+    smtp_server: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("SMTP_SERVER", "SCRIBEWIRE_SMTP_SERVER"),
+        description="Mail server; the services read this too.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="Where people find the gateway; unset, links in mails lead to its address on this machine.",
+    )
     replicas: str = Field(default="", description="How many of a service to run, as in `transcriber=2,transcoder=2`.")
 
     @field_validator("home", mode="after")

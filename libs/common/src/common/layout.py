@@ -34,6 +34,11 @@ def upload(owner: str, job: UUID) -> str:
     return f"{UPLOADS}{_checked(owner)}/{job}/"
 
 
+def uploads_of(owner: str) -> str:
+    """Prefix of what is known of all of an owner's uploads in several requests."""
+    return f"{UPLOADS}{_checked(owner)}/"
+
+
 def uploaded(owner: str, job: UUID) -> str:
     """The bytes of a job as they came in several requests; they have this name before their hash is known."""
     return f"{_folder(owner)}/originals/{job}/upload"

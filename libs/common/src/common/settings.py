@@ -1,7 +1,11 @@
 """Settings every service has; each is read from the environment, then from `.env`."""
 
-from pydantic import AliasChoices, Field, SecretStr
+from typing import Self
+
+from pydantic import AliasChoices, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from common.db.address import is_exposed
 
 
 class CommonSettings(BaseSettings):
@@ -21,7 +25,10 @@ class CommonSettings(BaseSettings):
     database_url: SecretStr = Field(
         default=SecretStr("postgresql://scribewire@127.0.0.1:5432/scribewire"),
         validation_alias=AliasChoices("DATABASE_URL", "SCRIBEWIRE_DATABASE_URL"),
-        description="PostgreSQL address.",
+        description="PostgreSQL address; on another machine with `sslmode=require`, `verify-ca` or `verify-full`.",
+    )
+    database_plaintext: bool = Field(
+        default=False, description="Go to PostgreSQL on another machine without TLS, in a network nobody else is in."
     )
     blobs: str = Field(default="file:///var/lib/scribewire/blobs", description="`file:///folder` or `azure`.")
     azure_blob_connection: SecretStr | None = Field(
@@ -48,6 +55,16 @@ class CommonSettings(BaseSettings):
     log_level: str = Field(
         default="INFO", validation_alias=AliasChoices("LOG_LEVEL", "SCRIBEWIRE_LOG_LEVEL"), description="Log level."
     )
+
+    @model_validator(mode="after")
+    def _database_is_not_exposed(self) -> Self:
+        if not self.database_plaintext and is_exposed(self.database_url.get_secret_value()):
+            msg = (
+                "DATABASE_URL leads to another machine without TLS: add sslmode=verify-full (or verify-ca, require), "
+                "or set SCRIBEWIRE_DATABASE_PLAINTEXT=true where nobody else is in the network between"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class ProviderSettings(BaseSettings):

@@ -1,12 +1,15 @@
 """Where a request comes from: the address a proxy we trust passed on, or the connection's own."""
 
 import ipaddress
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 
 from aiohttp import web
 
 _LONGEST_AGENT = 300
+
+_WITH_PORT = re.compile(r"\[(?P<v6>[0-9A-Fa-f:.]+)\](:\d{1,5})?|(?P<v4>[0-9.]+):\d{1,5}", re.ASCII)
 
 _KEPT = 1024
 """Addresses that need not be read again: reading one costs as much as checking a key."""
@@ -26,8 +29,9 @@ class Callers:
 
     def scheme(self, request: web.BaseRequest) -> str:
         """``https`` or ``http``, as the client asked: a proxy of ours passes on what it took by https."""
-        passed_on = self.trusts(request) and request.headers.get("X-Forwarded-Proto", "").strip() == "https"
-        return "https" if request.secure or passed_on else "http"
+        # Of several proxies each adds its word; the first is of the one that the browser talked to.
+        said = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+        return "https" if request.secure or (said == "https" and self.trusts(request)) else "http"
 
     def address(self, request: web.BaseRequest) -> str:
         """The nearest address that is no proxy of ours, as written by `ipaddress`."""
@@ -35,7 +39,7 @@ class Callers:
         address = _near(request.remote or "")
         # The right end was written by the proxy next to us; left of a stranger everything may be made up.
         while hops and address is not None and any(address in network for network in self._trusted):
-            before = _read(hops.pop())
+            before = _hop(hops.pop())
             if before is None:
                 break
             address = before
@@ -68,6 +72,18 @@ def neighbourhood(address: str) -> str:
     if isinstance(read, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((read, 64), strict=False))
     return address
+
+
+def canonical(address: str) -> str | None:
+    """An address as it is written in the audit log; None for something that is none."""
+    read = _read(address)
+    return str(read) if read is not None else None
+
+
+def _hop(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """What a proxy wrote of who is before it; some add the port, as in ``192.0.2.1:5678`` or ``[2001:db8::1]:5678``."""
+    found = _WITH_PORT.fullmatch(text.strip())
+    return _read(found["v6"] or found["v4"] if found else text)
 
 
 def _read(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

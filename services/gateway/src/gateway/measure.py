@@ -31,7 +31,11 @@ async def measure(request: web.Request, handler: Handler) -> web.StreamResponse:
     resource = request.match_info.route.resource
     operation = _OPERATIONS.get((request.method, resource.canonical if resource is not None else ""), "none")
     begun = time.perf_counter()
-    response = await handler(request)
+    try:
+        response = await handler(request)
+    except ConnectionError:
+        _COUNTS(operation, "broken").inc()  # What was sent is not the whole answer, whatever its status.
+        raise
     _TIMES(operation).observe(time.perf_counter() - begun)
     _COUNTS(operation, str(response.status)).inc()
     return response

@@ -167,30 +167,48 @@ def of_http(error: web.HTTPException) -> Problem:
 
 @web.middleware
 async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as a problem; an unknown one as 500 without a word about its cause."""
+    """Answer every error as a problem; an unknown one as 500 without a word about its cause.
+
+    Raises
+    ------
+    ConnectionError
+        When the answer has begun: a second head would be read as a part of the first one's body, so the connection
+        ends instead, and the client sees that the answer is not whole.
+    """
     try:
         return await handler(request)
-    except Problem as problem:
-        return problem.response()
-    except web.HTTPException as error:
-        return of_http(error).response()
-    except BlobsUnavailable:
-        log.warning("blobs_unavailable", path=request.path)
-        return unavailable("The store of files is full or away; nothing was kept of this request.").response()
-    except BusUnavailable:
-        log.warning("kafka_unavailable", path=request.path)
-        return unavailable(
-            "The log is away; send the request again, with the same Idempotency-Key if it had one."
-        ).response()
-    except StoreBusy:
-        log.warning("postgres_busy", path=request.path)
-        return unavailable("Too much is asked of the database at once; send the request again shortly.").response()
-    except StoreUnavailable:
-        log.warning("postgres_unavailable", path=request.path)
-        return unavailable("The database is away; jobs go on, their state can be asked for again shortly.").response()
-    except ConnectionError:
-        log.info("client_gone", path=request.path)
-        return Problem(MALFORMED, "The connection ended before the request did.").response()
-    except Exception:
-        log.exception("request_failed", path=request.path)
-        return Problem(INTERNAL, "It is logged; please try again, and tell the operator if it stays.").response()
+    except Exception as error:
+        problem = _of(request, error)
+        if request.writer.output_size == 0:
+            return problem.response()
+        log.warning("answer_broken_off", path=request.path, status=problem.kind.status)
+        if request.transport is not None:
+            request.transport.abort()  # To close it would wait for who may not be reading what was sent so far.
+        msg = "the answer was broken off"
+        raise ConnectionResetError(msg) from error
+
+
+def _of(request: web.Request, error: Exception) -> Problem:
+    match error:
+        case Problem():
+            return error
+        case web.HTTPException():
+            return of_http(error)
+        case BlobsUnavailable():
+            log.warning("blobs_unavailable", path=request.path)
+            return unavailable("The store of files is full or away; nothing was kept of this request.")
+        case BusUnavailable():
+            log.warning("kafka_unavailable", path=request.path)
+            return unavailable("The log is away; send the request again, with the same Idempotency-Key if it had one.")
+        case StoreBusy():
+            log.warning("postgres_busy", path=request.path)
+            return unavailable("Too much is asked of the database at once; send the request again shortly.")
+        case StoreUnavailable():
+            log.warning("postgres_unavailable", path=request.path)
+            return unavailable("The database is away; jobs go on, their state can be asked for again shortly.")
+        case ConnectionError():
+            log.info("client_gone", path=request.path)
+            return Problem(MALFORMED, "The connection ended before the request did.")
+        case _:
+            log.error("request_failed", path=request.path, exc_info=error)
+            return Problem(INTERNAL, "It is logged; please try again, and tell the operator if it stays.")

@@ -32,8 +32,7 @@ class GatewaySettings(CommonSettings):
     )
     public_url: str | None = Field(
         default=None,
-        description="Where people find the gateway, for links in mails and addresses of uploads; for mails the address"
-        " here by default.",
+        description="Where people find the gateway, for links in mails and addresses of uploads; needed where mail is sent.",
     )
     trusted_proxies: str = Field(
         default="",
@@ -207,6 +206,14 @@ class GatewaySettings(CommonSettings):
     def _mail_for_confirming(self) -> "GatewaySettings":
         if self.confirm_email and self.smtp_server is None:
             msg = "SCRIBEWIRE_CONFIRM_EMAIL needs SMTP_SERVER"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _links_lead_here(self) -> "GatewaySettings":
+        # The address to listen on is of no use in a mail: it would lead to whatever is on the reader's own machine.
+        if self.smtp_server is not None and self.public_url is None:
+            msg = "SCRIBEWIRE_PUBLIC_URL is needed with SMTP_SERVER: links in mails begin with where people find us"
             raise ValueError(msg)
         return self
 

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from pydantic import SecretStr
-from sqlalchemy import Connection, make_url, text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -35,8 +36,9 @@ async def migrate(database_url: SecretStr, *, wait: float = 60.0) -> None:
     """
     deadline = time.monotonic() + wait
     await _answering(database_url, deadline)
-    url = make_url(database_url.get_secret_value()).set(drivername="postgresql+asyncpg")
-    engine = create_async_engine(url, poolclass=NullPool)
+    # asyncpg reads the address itself here too: SQLAlchemy would not pass on what it says of TLS.
+    connect = partial(asyncpg.connect, database_url.get_secret_value())
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})

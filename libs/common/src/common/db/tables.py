@@ -347,6 +347,7 @@ audit_log = Table(
     Column("details", JSONB, nullable=False),
     Index("audit_log_at", text("at DESC"), text("id DESC")),
     Index("audit_log_actor_at", "actor", text("at DESC"), text("id DESC")),
+    Index("audit_log_ip_at", "ip", text("at DESC"), text("id DESC"), postgresql_where=text("ip IS NOT NULL")),
     Index("audit_log_account", text("(details->>'account')"), postgresql_where=text("details ? 'account'")),
 )
 

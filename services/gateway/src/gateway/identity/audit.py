@@ -26,6 +26,8 @@ SELECT id, at, actor, action, ip, user_agent, details
    AND ($3::timestamptz IS NULL OR at >= $3)
    AND ($4::timestamptz IS NULL OR at < $4)
    AND ($5::timestamptz IS NULL OR (at, id) < ($5, $6))
+   AND ($8::text IS NULL OR actor = $8 OR (details ? 'account' AND details->>'account' = $8))
+   AND ($9::text IS NULL OR ip = $9)
  ORDER BY at DESC, id DESC
  LIMIT $7"""
 
@@ -89,9 +91,23 @@ class AuditLog:
         until: datetime | None,
         before: tuple[datetime, UUID] | None,
         limit: int,
+        account: str | None = None,
+        ip: str | None = None,
     ) -> Sequence[Line]:
-        """Lines, newest first; ``action`` is a whole one, or the part before a dot of several."""
+        """Lines, newest first.
+
+        Parameters
+        ----------
+        action
+            A whole one, or the part before a dot of several.
+        account
+            An owner: what they did and what was done with their account, whoever did it.
+        ip
+            An address as `gateway.callers.Callers` writes it.
+        """
         at, line = before or (None, None)
         async with self._database.connection() as connection:
-            rows = await connection.fetch(FIND, storable(actor), storable(action), since, until, at, line, limit)
+            rows = await connection.fetch(
+                FIND, storable(actor), storable(action), since, until, at, line, limit, storable(account), storable(ip)
+            )
         return [Line(**dict(row)) for row in rows]

@@ -23,7 +23,7 @@ SHORTEST_RSA = 2048
 REFRESH_AFTER = 3600.0
 """Seconds after which keys are fetched anew, so that one the issuer took back is forgotten."""
 UNKNOWN_EVERY = 60.0
-"""Seconds between fetches for the sake of a key id that is not known, and after a failed fetch."""
+"""Seconds between fetches for the sake of a key id that is not known, and from a failed fetch to the next."""
 
 
 class IssuerUnavailable(Exception):  # noqa: N818 - named for the state, not the class
@@ -58,6 +58,7 @@ class Jwks:
         self._clock = clock
         self._keys: Mapping[str, RSAKey] | None = None
         self._tried = float("-inf")
+        self._fetched = float("-inf")
         self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str) -> RSAKey:
@@ -72,7 +73,7 @@ class Jwks:
         """
         age = self._clock() - self._tried
         if self._keys is not None and (found := self._keys.get(kid)) is not None:
-            if age >= REFRESH_AFTER:
+            if age >= UNKNOWN_EVERY and self._clock() - self._fetched >= REFRESH_AFTER:
                 self._begin()  # Nobody waits: the keys there are go on.
             return found
         if age >= UNKNOWN_EVERY or self._fetching is not None:
@@ -102,7 +103,7 @@ class Jwks:
     async def _fetch(self) -> None:
         try:
             document = await self._get(await self._address())
-            self._keys = _usable(document)
+            self._keys, self._fetched = _usable(document), self._tried
             log.info("oidc_keys_fetched", issuer=self._issuer, keys=len(self._keys))
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError, RecursionError, _Unusable) as error:
             log.warning("oidc_keys_not_fetched", issuer=self._issuer, reason=type(error).__name__, detail=str(error))
@@ -152,7 +153,10 @@ def is_safe(address: str) -> bool:
 
 
 def _usable(document: Mapping[str, Any]) -> dict[str, RSAKey]:
-    """The RSA signing keys of a JWK set, by id; others are left out, and so are short ones."""
+    """The RSA signing keys of a JWK set, by id; others are left out, and so are short ones.
+
+    A set that has none of them is an answer too: the issuer took its keys back.
+    """
     listed = document.get("keys")
     if not isinstance(listed, list) or len(listed) > MOST_KEYS:
         msg = "the answer is no JWK set"
@@ -171,7 +175,4 @@ def _usable(document: Mapping[str, Any]) -> dict[str, RSAKey]:
             continue
         if bits >= SHORTEST_RSA:
             found[jwk["kid"]] = key
-    if not found:
-        msg = "the JWK set has no RSA key of 2048 bits or more"
-        raise _Unusable(msg)
     return found

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from gateway.callers import canonical
 from gateway.identity import rules
 from gateway.identity.account import Person, Plan, Role
 
@@ -284,12 +285,26 @@ class People(BaseModel):
     next_cursor: str | None = Field(description="Send it as `cursor` for the next page; null on the last one.")
 
 
+def _address(text: str) -> str:
+    if (read := canonical(text)) is None:
+        msg = "must be an IP address, such as 192.0.2.1 or 2001:db8::1"
+        raise ValueError(msg)
+    return read
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
 class AuditQuery(_Query):
     """Which lines of the audit log to list."""
 
     limit: int = Field(default=100, ge=1, le=500, description="Lines on a page.")
     cursor: str | None = Field(default=None, max_length=200, description="`next_cursor` of the page before.")
     actor: str | None = Field(default=None, max_length=100, description="Only what this owner did.")
+    account: str | None = Field(
+        default=None, max_length=100, description="Only what this owner did, and what others did with the account."
+    )
+    ip: Address | None = Field(default=None, max_length=100, description="Only what came from this IP address.")
     action: str | None = Field(
         default=None, max_length=100, description="Only this action, such as `login.failed`; `login` is every login."
     )

@@ -14,13 +14,16 @@ OPEN = """
 INSERT INTO sessions (id, account_id, created_at, last_seen, expires_at, family_hash, refresh_hash, user_agent, ip)
 VALUES ($1, $2, now(), now(), now() + $3::interval, $4, $5, $6, $7)"""
 
-# Written at most once a minute, so that a busy session costs no write with each request.
+# Written at most once a minute, so that a busy session costs no write with each request; more often where sessions
+# are so short that a minute counts.
 ALIVE = """
 WITH alive AS (
     SELECT id, last_seen FROM sessions WHERE id = $1 AND revoked_at IS NULL AND expires_at > now()
 ), touched AS (
     UPDATE sessions AS s SET last_seen = now(), expires_at = now() + $2::interval
-      FROM alive WHERE s.id = alive.id AND s.revoked_at IS NULL AND alive.last_seen < now() - interval '1 minute'
+      FROM alive
+     WHERE s.id = alive.id AND s.revoked_at IS NULL
+       AND alive.last_seen < now() - least(interval '1 minute', $2::interval / 20)
 )
 SELECT EXISTS (SELECT FROM alive)"""
 

@@ -1,7 +1,7 @@
 """The handlers of an export and of an account's end."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import aclosing
 
 from aiohttp import web
@@ -13,19 +13,19 @@ from gateway.identity.freshness import need_fresh_login
 from gateway.identity.ports import Audit
 from gateway.principal import OPERATOR, owner_of, principal_of
 from gateway.privacy.export import Export
+from gateway.privacy.pace import Pace
 from gateway.privacy.store import PrivacyStore
 from gateway.privacy.table import AccountDeletion, ExportQuery
-from gateway.problems import BUSY_EXPORTING, NO_ACCOUNT, Problem
+from gateway.problems import BUSY_EXPORTING, NO_ACCOUNT, UNAVAILABLE, Problem
 from gateway.routing import query_of
 from gateway.settings import GatewaySettings
 
 _AT_ONCE = 2
 """Exports at a time: each holds a table of contents, which for a hundred thousand jobs is large."""
 
-_PAUSE = 0.1
+_LATER = {"Retry-After": "30"}
 
-_STALL = 60.0
-"""Seconds after which who does not read is given up: there are others who wait for their turn."""
+_PAUSE = 0.1
 
 
 class PrivacyApi:
@@ -50,10 +50,10 @@ class PrivacyApi:
     async def export(self, request: web.Request) -> web.StreamResponse:
         """GET /v1/account/export."""
         query, owner, at = query_of(request, ExportQuery), owner_of(request), now()
-        if owner in self._exporting or len(self._exporting) >= _AT_ONCE:
-            raise Problem(
-                BUSY_EXPORTING, "An export is being made already; try again shortly.", headers={"Retry-After": "30"}
-            )
+        if owner in self._exporting:
+            raise Problem(BUSY_EXPORTING, "An export of yours is being made; read it, or wait.", headers=_LATER)
+        if len(self._exporting) >= _AT_ONCE:
+            raise Problem(UNAVAILABLE, "Exports of others are being made; send the request again.", headers=_LATER)
         self._exporting.add(owner)
         try:
             await self._audit(request, "account.exported", recordings=query.recordings)
@@ -63,14 +63,15 @@ class PrivacyApi:
                     "Content-Disposition": f'attachment; filename="scribewire-{at:%Y-%m-%d}.zip"',
                 }
             )
+            pace = Pace()
             async with aclosing(self._export.content(owner, at=at, recordings=query.recordings)) as content:
                 async for chunk in content:
                     if not answer.prepared:
                         # Not before there is something: a database that is away is then a 503, not a broken file.
                         await answer.prepare(request)
                     if chunk:
-                        await _in_time(answer.write(chunk))
-            await _in_time(answer.write_eof())
+                        await pace.keep(answer.write(chunk), len(chunk))
+            await pace.keep(answer.write_eof(), 0)
         finally:
             self._exporting.discard(owner)
         return answer
@@ -91,11 +92,3 @@ class PrivacyApi:
         except (TimeoutError, StoreUnavailable):
             return json_answer(AccountDeletion(id=owner, jobs=jobs or 0), status=202)
         return web.Response(status=204)
-
-
-async def _in_time(writing: Awaitable[None]) -> None:
-    try:
-        async with asyncio.timeout(_STALL):
-            await writing
-    except TimeoutError:
-        raise ConnectionResetError("the export was not read for too long") from None

@@ -19,8 +19,10 @@ from gateway.filenames import sanitise
 from gateway.models import Job
 from gateway.privacy.archive import Archive
 from gateway.privacy.store import ENCRYPTED, STREAMED, PrivacyStore
+from gateway.privacy.unfinished import Unfinished, unfinished
 from gateway.rows import JobRow
 from gateway.store import Store
+from gateway.uploads.models import Upload
 
 _PAGE = 100
 
@@ -30,17 +32,22 @@ Everything Scribewire has about you, as of {at:%Y-%m-%d %H:%M} UTC.
 account.json        who you are, as you told us
 consents.json       what you agreed to, and when
 sessions.json       where and when you logged in
+password_resets.json  when a new password was asked for, and from where; the links are not stored
 other_logins.json   accounts elsewhere that you log in with
 keys.json           your API keys; the keys themselves are not stored, only fingerprints that are of no use to anyone
 webhooks.json       addresses your results are sent to; their secrets are left out
+webhook_deliveries.csv  what was sent to them, and how that went
 mails.json          letters we sent you
 limits.json         what is other for you than in your plan
 batches.json        your batches; batch_items.csv has their items, one a line
-activity.csv        what you did, as our audit log has it
+activity.csv        what you did, as our audit log has it, and what was done with your account by us or by somebody
+                    who was not logged in, such as with a wrong password
 usage.csv           what was done for you, and what it cost
 jobs.csv            your jobs, one a line
 jobs/               a folder for each job: the recording, its audio in the format you asked for, its transcript and
-                    translations as text and, with all details, as JSON, and job.json with how it went{left_out}
+                    translations as text and, with all details, as JSON, and job.json with how it went
+uploads.json        uploads that are no job yet
+uploads/            those of them that are complete; what is there of half a file cannot be read by anybody{left_out}
 
 Times are in UTC. Text is UTF-8.
 """
@@ -78,6 +85,8 @@ class Export:
                 if name == "account":
                     shown = shown[0] if shown else {"owner": owner}
                 archive.text(f"{name}.json", _json(shown), modified=at)
+            uploads = [upload async for upload in unfinished(self._blobs, owner)]
+            archive.text("uploads.json", _json([upload.shown() for upload in uploads]), modified=at)
             tables = {name: self._table(owner, name) for name in STREAMED} | {"jobs": self._overview(owner)}
             for name, rows in tables.items():
                 async with aclosing(archive.member(f"{name}.csv", rows, modified=at, compress=True)) as table:
@@ -90,6 +99,10 @@ class Export:
                         async with aclosing(self._job(archive, owner, row, recordings=recordings)) as folder:
                             async for chunk in folder:
                                 yield chunk
+            for upload in uploads if recordings else ():
+                async with aclosing(self._upload(archive, upload)) as file:
+                    async for chunk in file:
+                        yield chunk
             yield archive.end()
 
     def _plain(self, row: Mapping[str, Any]) -> dict[str, Any]:
@@ -104,7 +117,8 @@ class Export:
             if not header:
                 header = [column for column in rows[0] if column != "id"]
                 yield csv_lines([header])
-            yield csv_lines([_cell(row[column]) for column in header] for row in rows)
+            shown = [self._plain(row) for row in rows]
+            yield csv_lines([_cell(row[column]) for column in header] for row in shown)
 
     async def _overview(self, owner: str) -> AsyncIterator[bytes]:
         yield csv_lines([OVERVIEW])
@@ -151,17 +165,29 @@ class Export:
             except BlobNotFound:
                 pass  # erased since, or not stored yet
 
+    async def _upload(self, archive: Archive, found: Unfinished) -> AsyncGenerator[bytes, None]:
+        upload = found.upload
+        if found.blob is None:
+            return
+        name = f"uploads/{upload.created_at:%Y-%m-%d} {_stem(upload)} {str(upload.id)[:8]}/{_recording(upload)}"
+        try:
+            async with aclosing(archive.member(name, self._blobs.read(found.blob), modified=upload.created_at)) as file:
+                async for chunk in file:
+                    yield chunk
+        except BlobNotFound:
+            pass  # removed since
+
 
 def _text(raw: bytes, model: type[Transcript] | type[Translation]) -> str:
     return render(model.model_validate_json(raw), "txt")
 
 
-def _stem(job: Job) -> str:
+def _stem(job: Job | Upload) -> str:
     name = sanitise((job.filename or "").replace("/", "_")) or "recording"
     return (name.rpartition(".")[0] or name)[:80]
 
 
-def _recording(job: Job) -> str:
+def _recording(job: Job | Upload) -> str:
     ending = (sanitise(job.filename) or "").rpartition(".")[2]
     return f"recording.{ending}" if ending and ending.isascii() and ending.isalnum() else "recording"
 

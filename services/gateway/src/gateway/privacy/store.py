@@ -19,6 +19,8 @@ SELECT id, email, username, first_name, last_name, company, role, plan, confirme
     "sessions": """
 SELECT created_at, last_seen, expires_at, revoked_at, revoked_reason, user_agent, ip
   FROM sessions WHERE account_id = @account ORDER BY created_at, id""",
+    "password_resets": """
+SELECT created_at, expires_at, used_at, ip FROM resets WHERE account_id = @account ORDER BY created_at, id""",
     "other_logins": "SELECT issuer, subject, created_at FROM oidc_identities WHERE account_id = @account",
     "keys": """
 SELECT id, name, prefix, scopes, created_at, expires_at, last_used_at, uses, revoked_at
@@ -38,7 +40,7 @@ SELECT id, status, total, bad, completed, failed, cancelled, created_at, finishe
 }
 """What there is beside jobs, each as one JSON file of the export; no secret is among it, nor the hash of one."""
 
-ENCRYPTED = ("first_name", "last_name", "company")
+ENCRYPTED = ("first_name", "last_name", "company", "address")
 
 STREAMED: Mapping[str, tuple[str, tuple[str, str]]] = {
     "usage": (
@@ -49,15 +51,35 @@ SELECT at, service, provider, endpoint, model, audio_seconds, tokens, cost_usd, 
     ),
     "activity": (
         """
-SELECT at, action, ip, user_agent, details, id
-  FROM audit_log
- WHERE actor = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3::uuid))
+SELECT at, action, CASE WHEN actor = $1 THEN 'you' WHEN actor IS NULL THEN 'somebody' ELSE 'us' END AS done_by,
+       CASE WHEN actor = $1 OR actor IS NULL THEN ip END AS ip,
+       CASE WHEN actor = $1 OR actor IS NULL THEN user_agent END AS user_agent, details, id
+  FROM (
+    (SELECT * FROM audit_log
+      WHERE actor = $1 AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3::uuid))
+      ORDER BY at, id LIMIT $4)
+    UNION ALL
+    (SELECT * FROM audit_log
+      WHERE details ? 'account' AND details->>'account' = $1 AND actor IS DISTINCT FROM $1
+        AND ($2::timestamptz IS NULL OR (at, id) > ($2, $3::uuid))
+      ORDER BY at, id LIMIT $4)
+  ) AS lines
  ORDER BY at, id LIMIT $4""",
         ("at", "id"),
     ),
+    "webhook_deliveries": (
+        """
+SELECT created_at, event_type, job_id, endpoint_id, url, body, attempts, delivered_at, failed_at, last_status,
+       last_error, id
+  FROM webhook_deliveries
+ WHERE owner = $1 AND ($2::timestamptz IS NULL OR (created_at, id) > ($2, $3::uuid))
+ ORDER BY created_at, id LIMIT $4""",
+        ("created_at", "id"),
+    ),
     "batch_items": (
         """
-SELECT batch_id, line, reference, state, kind, shown, source, options, job_id, error_code, error_message, ended_at
+SELECT batch_id, line, reference, state, kind, shown, address, source, options, job_id, error_code,
+       error_message, ended_at
   FROM batch_items
  WHERE batch_id IN (SELECT id FROM batches WHERE owner = $1)
    AND ($2::uuid IS NULL OR (batch_id, line) > ($2, $3::integer))
@@ -65,7 +87,8 @@ SELECT batch_id, line, reference, state, kind, shown, source, options, job_id, e
         ("batch_id", "line"),
     ),
 }
-"""What may be much: a statement for one page each, and the columns that say where the next one begins."""
+"""What may be much: a statement for one page each, and the columns that say where the next one begins. Where the admins
+sit who did something with an account is nobody's business but theirs."""
 
 SOURCE_OF = "SELECT source_blob FROM jobs WHERE owner = $1 AND id = $2"
 

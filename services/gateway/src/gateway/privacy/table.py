@@ -29,9 +29,11 @@ ROUTES: tuple[Route, ...] = (
         scope="account",
         summary="Everything there is about you, in one ZIP",
         description=(
-            "Made while it is sent: profile, consents, sessions, keys (without the keys), webhooks, what you did, "
-            "usage, and a folder for each job with the recording, the transcript and its translations. A part that "
-            "goes away meanwhile ends the answer early, and the file cannot be opened then."
+            "Made while it is sent: profile, consents, sessions, keys (without the keys), webhooks and what was sent "
+            "to them, what you did, what others did with your account, usage, a folder for each job with the "
+            "recording, the transcript and its translations, and uploads that are no job yet. One of yours is made at "
+            "a time (409), and few by one gateway (503). A part that goes away meanwhile, and a reader who is slower "
+            "than 128 KiB a second on average, end the answer early, and the file cannot be opened then."
         ),
         query=ExportQuery,
         answers={

@@ -83,6 +83,13 @@ class UploadStore:
         """Remove everything that is known of it, and a part's bytes."""
         await self._blobs.remove(layout.upload(upload.owner, upload.job_id))
 
+    async def of(self, owner: str) -> list[Upload]:
+        """Every upload of an owner of which something is still known, oldest first."""
+        prefix = layout.uploads_of(owner)
+        names = [blob.name async for blob in self._blobs.list(prefix) if blob.name.endswith(f"/{_UPLOAD}")]
+        found = [upload for name in names if (upload := await self._read(name, Upload)) is not None]
+        return sorted(found, key=lambda upload: upload.created_at)
+
     async def older(self, limit: datetime) -> AsyncIterator[tuple[str, Upload | None]]:
         """Every upload, of everybody, of which all that is known came before a time, and that nobody took.
 
