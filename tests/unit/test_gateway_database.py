@@ -36,7 +36,7 @@ class Pool:
 
 
 def database(error: BaseException) -> Database:
-    return Database(cast(Any, Pool(error)), seconds=1.0)
+    return Database(cast("Any", Pool(error)), seconds=1.0)
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ class GatewaySettings(CommonSettings):
     )
     public_url: str | None = Field(
         default=None,
-        description="Where people find the gateway, for links in mails and addresses of uploads; needed where mail is sent.",
+        description="Where people find the gateway, for links in mails and addresses of uploads; needed where mail is"
+        " sent.",
     )
     trusted_proxies: str = Field(
         default="",

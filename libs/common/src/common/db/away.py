@@ -19,6 +19,6 @@ AWAY: tuple[type[BaseException], ...] = (
 )
 """A table or column that is not there yet counts as well: the migration has still to run.
 
-`asyncpg.InternalClientError` ("another operation is in progress") is what a statement meets on a connection that was told just now, and
-unasked, that the server shuts down.
+`asyncpg.InternalClientError` ("another operation is in progress") is what a statement meets on a connection that was
+told just now, and unasked, that the server shuts down.
 """
