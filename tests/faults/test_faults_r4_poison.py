@@ -29,7 +29,8 @@ EVENTS = 10_000 if FULL else 4_000
 POISON = EVENTS // 100
 LARGEST = 2 * 1024 * 1024 - 512
 """Bytes of a value that the brokers just admit; 5 MB they refuse at the door."""
-ROUNDS = 5 if FULL else 4
+ROUNDS = 15 if FULL else 4
+"""A run takes a second or two, and what else the machine does lasts longer: all of a few runs may bear its mark."""
 SHARE = 0.9 if FULL else 0.7
 """Least throughput beside poison, of a clean run's; half a second of work says less than the promise's size does."""
 KILLERS = 3 if FULL else 1

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -15,9 +16,12 @@ import aiohttp
 import asyncpg
 import pytest
 from aiohttp import web
+from cryptography.fernet import Fernet
 from pydantic import SecretStr
 
+from common import keyfile
 from common.bus import BatchStage
+from common.crypt import Crypt
 from common.db.migrate import migrate
 from common.db.pool import open_pool
 from common.events import BlobRef, JobCancelled, JobCompleted, JobFailed, Terminal
@@ -25,6 +29,7 @@ from common.guard import guarded_connector
 from common.options import JobOptions
 from common.settings import CommonSettings
 from common.testing import run_batch
+from common.webhook_secrets import sealed
 from notifier.courier import Courier
 from notifier.handler import Notify
 from notifier.post import HttpSender
@@ -35,6 +40,8 @@ from support.receiver import Receiver, drip, flood, hang, receiver, redirect, re
 from support.waiting import eventually
 
 CALLBACK_SECRET = "whsec_" + base64.b64encode(b"c" * 32).decode()
+KEY = Fernet.generate_key().decode()
+CRYPT = Crypt([KEY])
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +66,19 @@ class Office:
         self.store = Store(pool)
         self.courier: Courier | None = None
 
-    async def endpoint(self, url: str, *, owner: str = "operator", events: tuple[str, ...] = ("job.completed",)) -> str:
+    async def endpoint(
+        self,
+        url: str,
+        *,
+        owner: str = "operator",
+        events: tuple[str, ...] = ("job.completed",),
+        crypt: Crypt | None = CRYPT,
+    ) -> str:
         secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        stored = secret if crypt is None else sealed(crypt, secret)
         await self.pool.execute(
             "INSERT INTO webhook_endpoints (id, owner, url, secret, events, created_at) VALUES ($1,$2,$3,$4,$5,$6)",
-            uuid4(), owner, url, secret, list(events), datetime.now(UTC) - timedelta(minutes=1),
+            uuid4(), owner, url, stored, list(events), datetime.now(UTC) - timedelta(minutes=1),
         )  # fmt: skip
         return secret
 
@@ -76,10 +91,16 @@ class Office:
 
     @asynccontextmanager
     async def sending(
-        self, *, scale: float = 0.001, seconds: float = 5.0, slots: int = 160, allow_private: bool = True
+        self,
+        *,
+        scale: float = 0.001,
+        seconds: float = 5.0,
+        slots: int = 160,
+        allow_private: bool = True,
+        crypt: Crypt = CRYPT,
     ) -> AsyncIterator[None]:
         async with aiohttp.ClientSession(connector=guarded_connector(allow_private=allow_private)) as session:
-            sender = HttpSender(session=session, secret=CALLBACK_SECRET, seconds=seconds)
+            sender = HttpSender(session=session, secret=CALLBACK_SECRET, crypt=crypt, seconds=seconds)
             self.courier = Courier(
                 queue=self.store, sender=sender, slots=slots, claim_seconds=seconds + 5, poll_seconds=0.02,
                 scale=scale, stop_seconds=0.5,
@@ -142,6 +163,36 @@ async def test_a_signed_message_arrives(office: Office) -> None:
     assert got.path == "/hook"
     assert (row["attempts"], row["last_status"], row["last_error"]) == (1, 200, None)
     assert row["body"].encode() == got.body
+
+
+async def test_a_secret_that_an_earlier_gateway_stored_in_clear_signs_as_before(office: Office) -> None:
+    async with receiver() as there, office.sending():
+        secret = await office.endpoint(there.url, crypt=None)
+        await office.announce(completed())
+        await office.settled()
+    there.received[0].verify(secret)
+
+
+async def test_a_secret_whose_key_is_not_here_yet_waits_and_is_signed_when_it_is(
+    office: Office, tmp_path: Path
+) -> None:
+    keys = tmp_path / "encryption.keys"
+    keyfile.generate(keys)
+    async with receiver() as there, office.sending(crypt=Crypt.of_file(keys)):
+        secret = await office.endpoint(there.url, crypt=CRYPT)
+        await office.announce(completed())
+
+        async def put_off() -> bool:
+            row = await office.row()
+            return bool(row["attempts"]) and row["last_error"] == "no key here decrypts the endpoint's secret"
+
+        await eventually(put_off, 10)
+        assert there.received == []
+        keys.write_text(f"{keys.read_text()}{KEY}\n")
+        (row,) = await office.settled()
+    assert row["delivered_at"] is not None
+    assert len(there.received) == 1
+    there.received[0].verify(secret)
 
 
 async def test_a_callback_is_signed_with_the_operators_secret(office: Office) -> None:

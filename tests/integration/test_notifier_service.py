@@ -17,10 +17,13 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from common.bus.producer import Producer
+from common.crypt import Crypt
 from common.db.migrate import migrate
 from common.events import BlobRef, JobCancelled, JobCompleted, Terminal
 from common.options import JobOptions
 from common.topics import apply
+from common.webhook_secrets import sealed
+from support.gateway import encryption_keys
 from support.platform import fresh_database
 from support.receiver import Receiver, hang, receiver
 from support.waiting import eventually
@@ -43,6 +46,7 @@ class World:
             "SCRIBEWIRE_KAFKA": self.kafka,
             "DATABASE_URL": self.dsn,
             "SCRIBEWIRE_OPERATOR_KEY_FILE": str(self.key),
+            "SCRIBEWIRE_ENCRYPTION_KEYS_FILE": str(encryption_keys(self.folder)),
             "SCRIBEWIRE_WEBHOOK_ALLOW_PRIVATE": "1",
             "SCRIBEWIRE_WEBHOOK_TIME_SCALE": "0.01",
         }
@@ -67,9 +71,10 @@ class World:
 
     async def endpoint(self, url: str, owner: str) -> None:
         connection = await asyncpg.connect(self.dsn)
+        secret = sealed(Crypt.of_file(encryption_keys(self.folder)), SECRET)
         await connection.execute(
             "INSERT INTO webhook_endpoints (id, owner, url, secret, events, created_at) VALUES ($1,$2,$3,$4,$5,$6)",
-            uuid4(), owner, url, SECRET, ["job.completed", "job.cancelled"], datetime.now(UTC) - timedelta(minutes=1),
+            uuid4(), owner, url, secret, ["job.completed", "job.cancelled"], datetime.now(UTC) - timedelta(minutes=1),
         )  # fmt: skip
         await connection.close()
 

@@ -6,7 +6,7 @@ import sys
 
 from common.logs import configure
 from gateway.__main__ import gateway
-from gateway.heap import keep_freed
+from gateway.heap import keep_freed, leave_alone
 from gateway.settings import GatewaySettings
 from support.doors import BelievingDoor
 
@@ -19,6 +19,7 @@ async def main() -> None:
     configure("gateway", settings.log_level)
     keep_freed()
     async with gateway(settings, door=BelievingDoor()) as url:
+        leave_alone()
         sys.stdout.write(url + "\n")
         sys.stdout.flush()
         await stop.wait()

@@ -15,7 +15,7 @@ import structlog
 
 from common import ids
 from common.blobs import BlobsUnavailable
-from common.bus import Context, EachStage
+from common.bus import Before, Context, EachStage
 from common.bus.failures import REPLAY
 from common.bus.runtime import Bus
 from common.errors import Permanent, Transient
@@ -31,6 +31,8 @@ Script = Sequence[tuple[float, str]]
 
 TTL = 3.0
 DRAIN = 10.0
+ERRANDS, ERRANDS_OF_ONE = 3, 2
+"""What is to be done before: how often at once in a process, and of one owner in one lane."""
 RETRIES = ("transcriber.retry.10s", "transcriber.retry.1m", "transcriber.retry.10m")
 
 
@@ -46,6 +48,10 @@ class World:
         self.kafka = ToyKafka(random.Random(seed), 3, self._committing)
         self.leases = MemoryLeases(TTL, clock=self.loop.time)
         self.scripts: dict[UUID, Script] = {}
+        self.errands: dict[UUID, Script] = {}
+        """The same of what has to be done before the handler of an event; none for most."""
+        self.brought: set[UUID] = set()
+        """Events of which that is done."""
         self.cancelled: set[UUID] = set()
         self.buses: dict[str, Bus] = {}
         self.runs = Counter[UUID]()
@@ -59,6 +65,8 @@ class World:
         """Whether nothing happened that delivers a record twice or writes one twice."""
         self._at_work: dict[UUID, set[str]] = defaultdict(set)
         self._jobs_at_work: dict[str, set[UUID]] = defaultdict(set)
+        self._errands_run = Counter[UUID]()
+        self._errands_at_work: dict[str, list[tuple[str, str]]] = defaultdict(list)
         # asyncio keeps no task alive that only a dead process knows.
         self._lives: list[tuple[Bus, asyncio.Task[None]]] = []
         self._read = 0
@@ -77,6 +85,12 @@ class World:
                 handler=partial(self._handle, process),
                 concurrency=self.slots,
                 leased=True,
+                before=Before(
+                    needed=self._is_errand,
+                    handler=partial(self._bring, process),
+                    concurrency=ERRANDS,
+                    of_one_owner=ERRANDS_OF_ONE,
+                ),
             ),
             EachStage(
                 event=SegmentTranscribed,
@@ -105,6 +119,7 @@ class World:
         for at_work in self._at_work.values():
             at_work.discard(name)
         self._jobs_at_work.pop(name, None)
+        self._errands_at_work.pop(name, None)
         for broker in process.brokers:
             for subscriber in broker.subscribers:
                 self.loop.call_later(6.0, self._expire, subscriber)
@@ -170,7 +185,7 @@ class World:
         return _id(record) in self._made or self._dead[life] > 0 or _job(record) in self.cancelled
 
     def _effect(self, event: UUID) -> None:
-        outcomes = [outcome for _, outcome in self.scripts[event]]
+        outcomes = [outcome for _, outcome in (*self.errands.get(event, ()), *self.scripts[event])]
         name, letters = str(event), self.letters(event)
         if letters:
             refused = "refused" in outcomes or len([one for one in outcomes if one != "done"]) >= 3
@@ -194,6 +209,7 @@ class World:
             assert event.job_id not in jobs, "two of one key at once"
             jobs.add(event.job_id)
         else:
+            assert event.id not in self.errands or event.id in self.brought, "its turn came before it was prepared"
             self._at_work[event.id].add(process.name)
         script = self.scripts.get(event.id, ())
         run = self.runs[event.id]
@@ -204,6 +220,34 @@ class World:
         finally:
             self._at_work[event.id].discard(process.name)
             self._jobs_at_work[process.name].discard(event.job_id)
+        await self._befall(process, outcome)
+        if isinstance(event, SegmentReady):
+            return [transcribed(event)]
+        return [_usage(event)]
+
+    async def _is_errand(self, event: SegmentReady) -> bool:
+        return event.id in self.errands and event.id not in self.brought
+
+    async def _bring(self, process: Process, event: SegmentReady, context: Context) -> None:
+        await process.alive()
+        assert not self._at_work[event.id], f"{event.id} runs in {process.name} and {self._at_work[event.id]}"
+        whose, at_work = (event.owner, event.lane), self._errands_at_work[process.name]
+        self._at_work[event.id].add(process.name)
+        at_work.append(whose)
+        assert len(at_work) <= ERRANDS
+        assert at_work.count(whose) <= ERRANDS_OF_ONE
+        script, run = self.errands[event.id], self._errands_run[event.id]
+        self._errands_run[event.id] += 1
+        seconds, outcome = script[run] if run < len(script) else (0.0, "done")
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._at_work[event.id].discard(process.name)
+            at_work.remove(whose)
+        await self._befall(process, outcome)
+        self.brought.add(event.id)
+
+    async def _befall(self, process: Process, outcome: str) -> None:
         await process.alive()
         if outcome == "kills":
             self.crash(process.name)
@@ -213,9 +257,6 @@ class World:
             raise Permanent("refused", "no")
         if outcome != "done":
             raise Transient("busy", retry_after=30.0 if outcome == "later" else None)
-        if isinstance(event, SegmentReady):
-            return [transcribed(event)]
-        return [_usage(event)]
 
     def _read_on(self) -> None:
         for record in self.kafka.written[self._read :]:

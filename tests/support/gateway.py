@@ -15,9 +15,9 @@ from pydantic import SecretStr
 from common import topics
 from common.bus.follow import read_to_end
 from common.bus.producer import Producer
-from common.crypt import generate
 from common.db.migrate import migrate
 from common.events import Event
+from common.keyfile import generate
 from gateway.__main__ import gateway
 from gateway.door import Door
 from gateway.settings import GatewaySettings

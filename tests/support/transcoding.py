@@ -18,6 +18,7 @@ from common.blobs.folder import FolderBlobs
 from common.events import BlobRef, Event, SegmentReady, StageProgress, UploadReceived
 from common.manifest import Manifest
 from common.options import SegmentPlan
+from transcoder.bring import Bring
 from transcoder.handler import Transcode
 from transcoder.ports import Decoder, Remote
 from transcoder.worker.child import NAME as WORKER
@@ -88,9 +89,12 @@ class Room:
     async def transcode(
         self, event: UploadReceived, context: Told | None = None, *, clock: Callable[[], float] = time.monotonic
     ) -> list[SegmentReady]:
-        """Run the handler; its failures are raised."""
+        """Fetch what is to be fetched, and run the handler; failures of both are raised."""
+        context, bring = context or Told(), Bring(self.remote)
+        if await bring.needed(event):
+            await bring(event, context)
         handler = Transcode(blobs=self.blobs, decoder=self.decoder, remote=self.remote, clock=clock)
-        outputs = list(await handler(event, context or Told()))
+        outputs = list(await handler(event, context))
         assert all(isinstance(output, SegmentReady) for output in outputs)
         return [output for output in outputs if isinstance(output, SegmentReady)]
 

@@ -34,11 +34,14 @@ class BusMachine(RuleBasedStateMachine):
 
     @rule(jobs=st.lists(JOBS, min_size=1, max_size=6), bulk=st.booleans(), data=st.data())
     def publish(self, jobs: list[UUID], bulk: bool, data: st.DataObject) -> None:
+        errands = FULL and data.draw(st.booleans())  # doubles the time
         for job in jobs:
             event = segment(job=job, index=self.index, lane="bulk" if bulk else "interactive")
             self.index += 1
             for one in (event, transcribed(event)):
                 self.world.scripts[one.id] = data.draw(SCRIPTS)
+            if errands:
+                self.world.errands[event.id] = data.draw(SCRIPTS)
             out = Outgoing(event.topic, event.key.encode(), body(event), headers(event, service="test"))
             copies = data.draw(st.sampled_from([1, 1, 1, 1, 1, 2]))
             self.world.calm = self.world.calm and copies == 1

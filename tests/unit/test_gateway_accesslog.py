@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web
@@ -28,7 +29,18 @@ async def test_a_line_is_json_and_has_no_query(capsys: pytest.CaptureFixture[str
     assert "secret" not in str(lines)
 
 
-def test_it_is_as_loud_as_its_logger() -> None:
+async def test_lines_of_several_connections_go_out_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    monkeypatch.setattr("sys.stderr", SimpleNamespace(write=written.append, flush=lambda: None))
+    for path in ("/v1/jobs", "/v1/keys"):
+        connection = AccessLog(logging.getLogger("gateway.access"), "")
+        connection.log(make_mocked_request("GET", path), web.Response(), 0.0)
+    await asyncio.sleep(0)
+    assert len(written) == 1
+    assert [json.loads(line)["event"].split()[1] for line in written[0].splitlines()] == ["/v1/jobs", "/v1/keys"]
+
+
+async def test_it_is_as_loud_as_its_logger() -> None:
     logger = logging.getLogger("gateway.access.of_a_test")
     logger.setLevel(logging.INFO)
     assert AccessLog(logger, "").enabled

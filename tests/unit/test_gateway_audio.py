@@ -18,7 +18,7 @@ from gateway.lookup import Jobs
 from gateway.models import Job, Links, Status, told_of
 from gateway.principal import PRINCIPAL, SCOPES, Principal
 from gateway.problems import Handler, answer_problems
-from gateway.store import JobRow
+from gateway.rows import JobRow
 
 OWNER = "ann"
 JOB = uuid4()
@@ -61,9 +61,14 @@ async def answer(job: Job, blobs: MemoryBlobs) -> tuple[int, dict[str, str], byt
     async def finish(_request: web.Request, response: web.StreamResponse) -> None:
         secure(response)
 
+    audio = Audio(jobs=Only(job), blobs=blobs)
+
+    async def get(request: web.Request) -> web.Response:
+        return await audio(request)
+
     app = web.Application(middlewares=[answer_problems, known])
     app.on_response_prepare.append(finish)
-    app.router.add_get("/v1/jobs/{id}/audio", Audio(jobs=Only(job), blobs=blobs))
+    app.router.add_get("/v1/jobs/{id}/audio", get)
     async with TestClient(TestServer(app)) as client, client.get(f"/v1/jobs/{JOB}/audio") as response:
         return response.status, dict(response.headers), await response.read()
 

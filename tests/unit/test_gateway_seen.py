@@ -193,6 +193,43 @@ async def test_look_ups_go_one_at_a_time_and_those_that_wait_go_together() -> No
     assert await patient == 3
 
 
+async def test_a_row_that_cannot_be_read_fails_only_those_who_asked_for_it() -> None:
+    asked: list[list[str]] = []
+
+    async def look(names: Sequence[str]) -> dict[str, int]:
+        asked.append(list(names))
+        await asyncio.sleep(0)
+        if "torn" in names:
+            raise ValueError("not readable")
+        return {name: len(name) for name in names}
+
+    batched: Batched[str, int] = Batched(look)
+    names = ("a", "bb", "torn", "ccc", "dddd", "torn")
+    found = await asyncio.gather(*(batched.find(name) for name in names), return_exceptions=True)
+    assert [one if isinstance(one, int) else type(one) for one in found] == [1, 2, ValueError, 3, 4, ValueError]
+    assert asked == [
+        ["a", "bb", "torn", "ccc", "dddd"],
+        ["a", "bb"],
+        ["torn", "ccc", "dddd"],
+        ["torn"],
+        ["ccc", "dddd"],
+    ]
+
+
+async def test_a_database_that_is_away_is_told_to_all_and_asked_once() -> None:
+    asked: list[list[str]] = []
+
+    async def look(names: Sequence[str]) -> dict[str, int]:
+        asked.append(list(names))
+        await asyncio.sleep(0)
+        raise StoreUnavailable
+
+    batched: Batched[str, int] = Batched(look)
+    found = await asyncio.gather(*(batched.find(name) for name in ("a", "bb")), return_exceptions=True)
+    assert [type(one) for one in found] == [StoreUnavailable, StoreUnavailable]
+    assert asked == [["a", "bb"]]
+
+
 class Journal:
     """The audit log, in memory."""
 

@@ -14,7 +14,7 @@ from common.options import JobOptions
 from notifier.message import body
 from notifier.schedule import JITTER, WAITS, next_wait
 from notifier.secret import callback_secret
-from notifier.settings import NotifierSettings
+from notifier.settings import SigningSettings
 
 JOB = UUID("11111111-2222-4333-8444-555555555555")
 AT = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
@@ -82,18 +82,18 @@ def test_who_asks_for_more_time_gets_it_within_reason() -> None:
 def test_the_callback_secret_comes_from_the_key(tmp_path: Path) -> None:
     key = tmp_path / "operator.key"
     key.write_text("k" * 40 + "\n")
-    secret = callback_secret(NotifierSettings(operator_key_file=key, _env_file=None))
+    secret = callback_secret(SigningSettings(operator_key_file=key, _env_file=None))
     assert secret.startswith("whsec_")
     assert len(base64.b64decode(secret.removeprefix("whsec_"))) == 32
     assert "k" * 8 not in secret
     key.write_text("k" * 40)
-    assert callback_secret(NotifierSettings(operator_key_file=key, _env_file=None)) == secret
+    assert callback_secret(SigningSettings(operator_key_file=key, _env_file=None)) == secret
     key.write_text("j" * 40)
-    assert callback_secret(NotifierSettings(operator_key_file=key, _env_file=None)) != secret
+    assert callback_secret(SigningSettings(operator_key_file=key, _env_file=None)) != secret
 
 
 def test_a_configured_secret_wins_and_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SCRIBEWIRE_OPERATOR_KEY_FILE", raising=False)
-    assert callback_secret(NotifierSettings(webhook_secret="whsec_YWJj", _env_file=None)) == "whsec_YWJj"
+    assert callback_secret(SigningSettings(webhook_secret="whsec_YWJj", _env_file=None)) == "whsec_YWJj"
     with pytest.raises(ValueError, match="SCRIBEWIRE_WEBHOOK_SECRET"):
-        callback_secret(NotifierSettings(_env_file=None))
+        callback_secret(SigningSettings(_env_file=None))

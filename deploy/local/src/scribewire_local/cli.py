@@ -3,16 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, NoReturn, TypeVar
 
 import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from common.crypt import generate
+from common import keyfile
 from scribewire_local import launch
 from scribewire_local.doctor import examine
 from scribewire_local.home import Home
@@ -27,6 +28,10 @@ topics = typer.Typer(help="Kafka topics.")
 app.add_typer(topics, name="topics")
 admin = typer.Typer(help="Accounts, by whoever runs the service.")
 app.add_typer(admin, name="admin")
+encryption = typer.Typer(help="Rotate the keys of what PostgreSQL keeps encrypted: generate, promote, rotate, retire.")
+admin.add_typer(encryption, name="encryption")
+
+Changed = TypeVar("Changed")
 
 _COLOURS = {"running": "green", "starting": "yellow", "restarting": "red", "stopped": "dim"}
 _MARKS = {"ok": "[green]✓[/]", "note": "[yellow]•[/]", "bad": "[red]✗[/]"}
@@ -129,19 +134,50 @@ def import_accounts(context: typer.Context) -> None:
     _run("gateway.identity.importer", *context.args)
 
 
-@admin.command("rotate-encryption")
-def rotate_encryption() -> None:
-    """Put a new key on top of the encryption keys; what is written after the next start is encrypted with it."""
+@encryption.command("generate")
+def encryption_generate() -> None:
+    """Add a new key, which only decrypts as yet, to the file of the keys."""
+    keys = _encryption_keys()
+    name = _changed(lambda: keyfile.generate(keys))
+    typer.echo(f"key {name} is in {keys}; once all processes have it: scribewire admin encryption promote {name}")
+
+
+@encryption.command("promote")
+def encryption_promote(key: Annotated[str, typer.Argument(help="Its name, as generate and status show it.")]) -> None:
+    """Encrypt with a key from now on; the others still decrypt."""
+    keys = _encryption_keys()
+    _changed(lambda: keyfile.promote(keys, key))
+    typer.echo(f"key {key} encrypts; once all processes have it first: scribewire admin encryption rotate")
+
+
+@encryption.command("rotate")
+def encryption_rotate() -> None:
+    """Encrypt anew what older keys had encrypted, and encrypt what an earlier release left in clear."""
+    _run("common.encryption", "rotate")
+
+
+@encryption.command("status")
+def encryption_status() -> None:
+    """Count the texts by the key that made them."""
+    _run("common.encryption", "status")
+
+
+@encryption.command("retire")
+def encryption_retire() -> None:
+    """Take the older keys out of the file, unless a text still needs one."""
+    _run("common.encryption", "retire")
+
+
+def _encryption_keys() -> Path:
     settings = _settings()
-    keys = settings.encryption_keys_file or Home(settings.home).encryption_keys
-    generate(keys)
-    typer.echo(f"new key in {keys}; restart the services, then run: scribewire admin encrypt-anew")
+    return settings.encryption_keys_file or Home(settings.home).encryption_keys
 
 
-@admin.command("encrypt-anew")
-def encrypt_anew() -> None:
-    """Encrypt with the newest key what older ones had encrypted; afterwards those may be taken out of the file."""
-    _run("common.crypt", "rotate")
+def _changed(change: Callable[[], Changed]) -> Changed:
+    try:
+        return change()
+    except ValueError as error:
+        _fail(str(error))
 
 
 def _run(module: str, *arguments: str) -> NoReturn:

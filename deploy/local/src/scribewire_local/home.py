@@ -5,7 +5,7 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.crypt import generate
+from common.keyfile import generate
 
 
 @dataclass(frozen=True)

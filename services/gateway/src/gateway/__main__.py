@@ -37,7 +37,7 @@ from gateway.database import Database
 from gateway.deferred import Deferred
 from gateway.door import Door
 from gateway.health import HealthApi
-from gateway.heap import keep_freed
+from gateway.heap import keep_freed, leave_alone
 from gateway.identity.opened import open_door
 from gateway.identity.room import Identity
 from gateway.jobs import JobsApi
@@ -113,7 +113,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         jobs = Jobs(store=store, accepted=accepted, control=control)
         health = HealthApi(broker=broker, blobs=blobs, database=database)
         jobs_api = JobsApi(jobs=jobs, store=store, producer=producer, settings=settings)
-        webhooks = WebhooksApi(store=store, allow_private=settings.webhook_allow_private)
+        webhooks = WebhooksApi(store=store, crypt=crypt, allow_private=settings.webhook_allow_private)
         engines = catalogue.configured(ProviderSettings())
         walls = Walls(database=database, settings=settings, engines=engines, audit=identity.audit)
         deferred = Deferred(
@@ -159,7 +159,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
             not_let_in=entrance.seen.forget_owner,
             settings=settings,
         )
-        live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted), batches.see, deferred.see))
+        live = Live(settings.kafka, seen=_told(partial(_keep_up, accepted, store), batches.see, deferred.see))
         app = application(
             {
                 "submit_job": submit,
@@ -240,8 +240,10 @@ def _told(*hearers: Callable[[Event], None]) -> Callable[[Event], None]:
     return tell
 
 
-def _keep_up(accepted: Accepted, event: Event) -> None:
-    """Keep the jobs accepted here as they are, for answers while Postgres is away."""
+def _keep_up(accepted: Accepted, store: Store, event: Event) -> None:
+    """Keep the jobs accepted here as they are, for answers while Postgres is away, and nothing of deleted ones."""
+    if isinstance(event, JobControl) and event.action == "delete":
+        store.forget(event.job_id)
     job = accepted.get(event.owner, event.job_id)
     if job is None:
         return
@@ -261,6 +263,7 @@ async def main() -> int:
         configure("gateway", settings.log_level)
         keep_freed()
         async with gateway(settings) as url:
+            leave_alone()
             log.info("serving", url=url)
             await stop.wait()
             log.info("draining")

@@ -127,6 +127,10 @@ class Acceptance:
             return plan
         return plan.model_copy(update={"max_seconds": bound})
 
+    def costs(self, options: JobOptions) -> bool:
+        """Whether a job with these options costs anything; a 422 problem when nobody can do it."""
+        return self._gate.price(self._complete(options), self.plan(options)).paid
+
     def _complete(self, options: JobOptions) -> JobOptions:
         """The options with the plug-ins that will run, None for none: the operator's where the client left it to them.
 

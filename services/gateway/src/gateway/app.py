@@ -54,11 +54,7 @@ def application(
     if handlers.keys() != {route.operation for route in ROUTES}:
         msg = f"handlers and operations differ: {handlers.keys() ^ {route.operation for route in ROUTES}}"
         raise ValueError(msg)
-    before, behind = ([outside.floods.outside], [outside.floods.inside]) if outside.floods is not None else ([], [])
-    app = web.Application(
-        middlewares=[measure, answer_problems, *before, outside.cors.preflight, _guard(door), *behind],
-        client_max_size=LONGEST_JSON,
-    )
+    app = web.Application(middlewares=[measure, answer_problems, _guard(door, outside)], client_max_size=LONGEST_JSON)
     app.on_response_prepare.append(_finished(outside))
     for route in ROUTES:
         app.router.add_route(
@@ -67,11 +63,17 @@ def application(
     return app
 
 
-def _guard(door: Door) -> Middleware:
+def _guard(door: Door, outside: Outside) -> Middleware:
+    # One middleware for all that stands before a handler: each more would cost every request a coroutine.
     known = {(route.method, route.path): route for route in ROUTES}
+    floods, cors = outside.floods, outside.cors
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if floods is not None:
+            floods.outside(request)
+        if (preflight := cors.preflight(request)) is not None:
+            return preflight
         resource = request.match_info.route.resource
         route = known.get((request.method, resource.canonical if resource is not None else ""))
         # An address that does not exist needs a key as well: a stranger learns nothing of what is there.
@@ -80,6 +82,8 @@ def _guard(door: Door) -> Middleware:
             principal = await door.enter(request)
             if route is not None:
                 _allow(route, principal)
+            if floods is not None:
+                floods.inside(principal)
             request[PRINCIPAL] = principal
         return await handler(request)
 

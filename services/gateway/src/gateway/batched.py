@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Generic, TypeVar
+
+from gateway.database import StoreUnavailable
 
 Name = TypeVar("Name", bound=Hashable)
 Row = TypeVar("Row")
@@ -13,7 +15,7 @@ class Batched(Generic[Name, Row]):
     """Looks things up by name.
 
     However many requests there are, they take one connection to the database, and each name is asked for once. Alone, a
-    request is asked for at once.
+    request is asked for at once. Where one name of several cannot be looked up, only those who asked for it hear of it.
 
     Parameters
     ----------
@@ -39,17 +41,35 @@ class Batched(Generic[Name, Row]):
         while self._waiting:
             batch, self._waiting = self._waiting, {}
             try:
-                found = await self._look(list(batch))
-            except Exception as error:  # Whatever it is, it is for those who wait.
+                await self._answer(batch)
+            except StoreUnavailable as error:
                 # Those who came meanwhile have waited as well, and would find the same.
                 late, self._waiting = self._waiting, {}
-                for future in chain(*batch.values(), *late.values()):
-                    if not future.done():
-                        future.set_exception(error)
-            else:
-                for name, futures in batch.items():
-                    row = found.get(name)
-                    for future in futures:
-                        if not future.done():
-                            future.set_result(row)
+                _fail(chain(*batch.values(), *late.values()), error)
         self._task = None
+
+    async def _answer(self, batch: Mapping[Name, "list[asyncio.Future[Row | None]]"]) -> None:
+        try:
+            found = await self._look(list(batch))
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # Whatever it is, it is for those who wait.
+            if len(batch) == 1:
+                _fail(chain(*batch.values()), error)
+                return
+            # One of them is to blame, such as a row that nobody can read: the others are found without it.
+            items = iter(batch.items())
+            await self._answer(dict(islice(items, len(batch) // 2)))
+            await self._answer(dict(items))
+        else:
+            for name, futures in batch.items():
+                row = found.get(name)
+                for future in futures:
+                    if not future.done():
+                        future.set_result(row)
+
+
+def _fail(futures: "chain[asyncio.Future[Row | None]]", error: Exception) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)

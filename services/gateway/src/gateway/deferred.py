@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
+from pydantic import ValidationError
 
 from common.bus.producer import BusUnavailable
 from common.db.open_job import open_job
@@ -17,6 +18,9 @@ from common.events import Event, Terminal, UploadReceived
 from gateway.database import Database, StoreUnavailable
 
 log = structlog.get_logger(__name__)
+
+ASIDE = timedelta(hours=1)
+"""How long a job waits that could not be let go, such as one of a newer version; another look may find it readable."""
 
 HOLD = """
 INSERT INTO held_jobs (job_id, owner, event, deadline, held_at) VALUES ($1, $2, $3, $4, now())
@@ -29,26 +33,43 @@ DELETE FROM held_jobs
  WHERE EXISTS (SELECT FROM jobs WHERE id = held_jobs.job_id AND finished_at IS NOT NULL)
     OR EXISTS (SELECT FROM erased_jobs WHERE erased_jobs.job_id = held_jobs.job_id)"""
 
+MY_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('scribewire.deferred', 0))"
+
 _AT_WORK = """
 SELECT FROM jobs
  WHERE finished_at IS NULL AND created_at IS NOT NULL
    AND NOT EXISTS (SELECT FROM held_jobs AS other WHERE other.job_id = jobs.id)"""
 
 CLAIM_DUE = f"""
-WITH backlog AS (SELECT count(*) AS jobs FROM ({_AT_WORK} LIMIT $1) AS at_work),
-     room AS (
-    SELECT DISTINCT ON (held.owner) held.job_id
+WITH free AS (
+    SELECT job_id FROM held_jobs WHERE claimed_at IS NULL OR claimed_at < statement_timestamp() - $3::interval),
+     on_the_way AS (
+    SELECT owner FROM held_jobs
+     WHERE claimed_at BETWEEN statement_timestamp() - $3::interval AND statement_timestamp()),
+     backlog AS (
+    SELECT (SELECT count(*) FROM ({_AT_WORK} LIMIT $1) AS at_work) + (SELECT count(*) FROM on_the_way) AS jobs),
+     next AS (
+    SELECT DISTINCT ON (held.owner) held.job_id, held.deadline, held.held_at
       FROM held_jobs AS held
-     WHERE (SELECT jobs FROM backlog) < $1 AND NOT EXISTS ({_AT_WORK} AND jobs.owner = held.owner)
+     WHERE (SELECT jobs FROM backlog) < $1 AND held.job_id IN (SELECT job_id FROM free)
+       AND held.owner NOT IN (SELECT owner FROM on_the_way) AND NOT EXISTS ({_AT_WORK} AND jobs.owner = held.owner)
      ORDER BY held.owner, held.deadline NULLS LAST, held.held_at),
+     room AS (
+    SELECT job_id FROM next
+     ORDER BY deadline NULLS LAST, held_at LIMIT greatest($1 - (SELECT jobs FROM backlog), 0)),
      due AS (
     SELECT job_id FROM held_jobs
-     WHERE (deadline - $2::interval <= now() OR job_id IN (SELECT job_id FROM room))
-       AND (claimed_at IS NULL OR claimed_at < now() - $3::interval)
+     WHERE (deadline - $2::interval <= statement_timestamp() OR job_id IN (SELECT job_id FROM room))
+       AND job_id IN (SELECT job_id FROM free)
+     ORDER BY deadline NULLS LAST, held_at
      LIMIT 100
        FOR UPDATE SKIP LOCKED)
-UPDATE held_jobs SET claimed_at = now() FROM due WHERE held_jobs.job_id = due.job_id
-RETURNING held_jobs.event"""  # noqa: S608 - no input
+UPDATE held_jobs SET claimed_at = statement_timestamp() FROM due WHERE held_jobs.job_id = due.job_id
+RETURNING held_jobs.job_id, held_jobs.event"""  # noqa: S608 - no input
+"""Those claimed a moment ago count as at work, for their gateway is about to publish them; one claimed in the future is
+put aside until then, and neither counts nor stands in front of its owner's others."""
+
+PUT_ASIDE = "UPDATE held_jobs SET claimed_at = statement_timestamp() + $2::interval WHERE job_id = $1"
 
 LET_GO = "DELETE FROM held_jobs WHERE job_id = $1"
 
@@ -67,7 +88,7 @@ class Deferred:
     Parameters
     ----------
     backlog
-        How many jobs of anybody may be at work for another to be let go.
+        How many jobs of anybody may be at work, as far as rows tell, with those that are let go because there is room.
     margin
         How long before its deadline one is let go in any case.
     claim
@@ -123,10 +144,29 @@ class Deferred:
             if not self._holding:
                 return
             await connection.execute(DROP_ENDED)
-            rows: list[Any] = await connection.fetch(CLAIM_DUE, self._backlog, self._margin, self._claim)
+            async with connection.transaction():
+                # Two gateways that counted at once would both let jobs into the same room.
+                if not await connection.fetchval(MY_TURN):
+                    return
+                rows: list[Any] = await connection.fetch(CLAIM_DUE, self._backlog, self._margin, self._claim)
         for row in rows:
-            event = UploadReceived.model_validate(row["event"])
-            await release(event)
-            async with self._database.connection() as connection:
-                await connection.execute(LET_GO, event.job_id)
-            log.info("deferred_job_let_go", job_id=str(event.job_id))
+            try:
+                await release(UploadReceived.model_validate(row["event"]))
+            except (StoreUnavailable, BusUnavailable):
+                raise
+            except Exception as error:  # Whatever it is, the others' jobs are not held up by it.
+                await self._execute(PUT_ASIDE, row["job_id"], ASIDE)
+                unreadable = isinstance(error, ValidationError)  # It would quote what it could not read.
+                log.error(  # noqa: TRY400
+                    "deferred_job_put_aside",
+                    job_id=str(row["job_id"]),
+                    error=type(error).__name__,
+                    exc_info=None if unreadable else error,
+                )
+            else:
+                await self._execute(LET_GO, row["job_id"])
+                log.info("deferred_job_let_go", job_id=str(row["job_id"]))
+
+    async def _execute(self, statement: str, *values: object) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(statement, *values)

@@ -19,8 +19,7 @@ _HEADERS = {
 
 def secure(response: web.StreamResponse) -> None:
     """Add what keeps browsers from making something else of the answer, and our own ``Server``."""
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+    response.headers.merge(_HEADERS)  # Adds those that are not there yet.
     response.headers["Server"] = "scribewire"
 
 

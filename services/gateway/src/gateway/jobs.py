@@ -7,7 +7,7 @@ from aiohttp import web
 
 from common.bus.producer import Producer
 from common.events import JobControl
-from gateway.answers import json_answer
+from gateway.answers import json_answer, json_bytes
 from gateway.cursors import cursor, place
 from gateway.database import StoreUnavailable
 from gateway.lookup import Jobs
@@ -45,7 +45,7 @@ class JobsApi:
 
     async def get(self, request: web.Request) -> web.Response:
         """GET /v1/jobs/{id}."""
-        return json_answer((await self._jobs.find(request)).job)
+        return json_bytes((await self._jobs.find(request)).shown)
 
     async def cancel(self, request: web.Request) -> web.Response:
         """POST /v1/jobs/{id}/cancel."""

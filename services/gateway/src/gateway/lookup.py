@@ -10,7 +10,8 @@ from gateway.accepted import Accepted
 from gateway.database import StoreUnavailable
 from gateway.principal import owner_of
 from gateway.problems import NOT_FOUND, Problem
-from gateway.store import JobRow, Store
+from gateway.rows import JobRow
+from gateway.store import Store
 
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 

@@ -26,7 +26,7 @@ class GatewaySettings(CommonSettings):
     )
     operator_key_file: Path = Field(description="File with the operator's key; the gateway does not start without it.")
     encryption_keys_file: Path = Field(
-        description="File with Fernet keys, one a line, newest first, for what PostgreSQL keeps encrypted."
+        description="File with Fernet keys, one a line, for what PostgreSQL keeps encrypted; the first encrypts."
     )
     public_url: str | None = Field(
         default=None, description="Where people find the gateway, for links in mails; by default the address here."
@@ -240,7 +240,10 @@ class GatewaySettings(CommonSettings):
         default=0, ge=0, description="Have browsers use nothing but https for so long; 0 says nothing of it."
     )
     retention_hours: float = Field(
-        default=1.0, gt=0, description="Hours between two looks for jobs whose plan's retention is over."
+        default=1.0, gt=0, description="Hours between two looks for what is kept for longer than it is to be."
+    )
+    audit_days: int = Field(
+        default=400, ge=0, le=36_500, description="Days that lines of the audit log are kept; 0 keeps them for ever."
     )
 
     @property

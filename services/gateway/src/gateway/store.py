@@ -1,17 +1,16 @@
 """Every SQL statement of the gateway, each under a name that says what it means."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from common.db.open_job import open_job
-from common.events import ErrorInfo, UploadReceived
+from common.events import UploadReceived
 from common.options import BESIDE_THE_RESULT, JobOptions
 from gateway.batched import Batched
 from gateway.database import Database
-from gateway.models import Job, Links, TranslationState, Webhook, told_of
+from gateway.models import Job, Webhook
+from gateway.rows import JobRow, Rows, job_row
 
 _JOB = """
 SELECT id, owner, status, stage, fraction, detail, lane, filename, content_type, size, sha256, options, created_at,
@@ -88,21 +87,13 @@ SELECT id, url, events, created_at, disabled_at, disabled_reason
 DROP_WEBHOOK = "DELETE FROM webhook_endpoints WHERE owner = $1 AND id = $2 RETURNING id"
 
 
-@dataclass(frozen=True)
-class JobRow:
-    """A job and where its results are stored: the transcript, and each translation by its language."""
-
-    job: Job
-    transcript: str | None
-    translations: dict[str, str]
-
-
 class Store:
     """Reads what the recorder recorded; writes webhook endpoints, and opens jobs."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._jobs = Batched(self._jobs_of_owners)
+        self._rows = Rows()
 
     async def open(self, event: UploadReceived) -> None:
         """Open the job's row unless it is there; the recorder does the same from the event."""
@@ -113,13 +104,17 @@ class Store:
         """One job of an owner; those that are asked for at the same time are read together."""
         return await self._jobs.find((owner, job))
 
+    def forget(self, job: UUID) -> None:
+        """Keep nothing of a job in memory: it was deleted."""
+        self._rows.forget(job)
+
     async def _jobs_of_owners(self, asked: Sequence[tuple[str, UUID]]) -> dict[tuple[str, UUID], JobRow]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(JOBS_OF_OWNERS, [owner for owner, _ in asked], [job for _, job in asked])
             translated = [row["id"] for row in rows if (row["options"] or {}).get("translate")]
             translations = await connection.fetch(TRANSLATIONS_OF_JOBS, translated) if translated else []
         return {
-            (row["owner"], row["id"]): _job_row(row, [t for t in translations if t["job_id"] == row["id"]])
+            (row["owner"], row["id"]): self._rows.read(row, [t for t in translations if t["job_id"] == row["id"]])
             for row in rows
         }
 
@@ -131,7 +126,7 @@ class Store:
         async with self._database.connection() as connection:
             rows = await connection.fetch(NEWEST_JOBS, owner, status, time, job, limit)
             translations = await connection.fetch(TRANSLATIONS_OF_JOBS, [row["id"] for row in rows])
-        return [_job_row(row, [t for t in translations if t["job_id"] == row["id"]]).job for row in rows]
+        return [job_row(row, [t for t in translations if t["job_id"] == row["id"]]).job for row in rows]
 
     async def counts(self, owner: str) -> dict[str, int]:
         """How many jobs an owner has in each state."""
@@ -174,11 +169,11 @@ class Store:
         async with self._database.connection() as connection:
             return [row["owner"] for row in await connection.fetch(OWNERS)]
 
-    async def add_webhook(self, owner: str, webhook: Webhook, secret: str) -> None:
-        """Register an address."""
+    async def add_webhook(self, owner: str, webhook: Webhook, sealed: str) -> None:
+        """Register an address; its secret comes encrypted (`common.webhook_secrets`)."""
         async with self._database.connection() as connection:
             await connection.execute(
-                ADD_WEBHOOK, webhook.id, owner, webhook.url, secret, webhook.events, webhook.created_at
+                ADD_WEBHOOK, webhook.id, owner, webhook.url, sealed, webhook.events, webhook.created_at
             )
 
     async def webhooks(self, owner: str) -> list[Webhook]:
@@ -190,44 +185,3 @@ class Store:
         """Forget an address; False when there was none."""
         async with self._database.connection() as connection:
             return await connection.fetchval(DROP_WEBHOOK, owner, webhook) is not None
-
-
-def _job_row(row: Any, translations: Sequence[Any]) -> JobRow:
-    options = JobOptions.model_validate(row["options"] or {})
-    done = {t["language"]: t for t in translations}
-    return JobRow(
-        job=Job(
-            **{name: row[name] for name in _SAME},
-            url=row["address"],
-            status=row["status"] or "queued",
-            fraction=row["fraction"] or 0.0,
-            detail=row["detail"] or "",
-            options=options,
-            priority=row["lane"],
-            error=_error(row),
-            translations=tuple(_translation(language, done.get(language)) for language in options.translate),
-            links=Links.of(row["id"], options),
-            **told_of(row["media"]),
-        ),
-        transcript=row["transcript_blob"],
-        translations={language: t["blob"] for language, t in done.items() if t["blob"] is not None},
-    )
-
-
-_SAME = (
-    *("id", "stage", "filename", "size", "sha256", "content_type", "language", "duration", "words"),
-    *("segments", "provider", "model", "reused_from", "created_at", "updated_at", "finished_at"),
-)
-"""Columns that are the job's fields by the same name."""
-
-
-def _translation(language: str, row: Any | None) -> TranslationState:
-    if row is None:
-        return TranslationState(language=language)
-    error = _error(row)
-    status = "failed" if error else "completed" if row["blob"] else "pending"
-    return TranslationState(language=language, status=status, translator=row["translator"], error=error)
-
-
-def _error(row: Any) -> ErrorInfo | None:
-    return ErrorInfo(code=row["error_code"], message=row["error_message"] or "") if row["error_code"] else None

@@ -13,7 +13,7 @@ from gateway.lookup import Jobs
 from gateway.models import ENDED, Job, TranscriptQuery
 from gateway.problems import JOB_FAILED, NOT_FOUND, NOT_READY, Problem
 from gateway.routing import query_of
-from gateway.store import JobRow
+from gateway.rows import JobRow
 
 
 class Transcripts:

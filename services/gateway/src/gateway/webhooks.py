@@ -6,7 +6,9 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from common.crypt import Crypt
 from common.events import now
+from common.webhook_secrets import sealed
 from gateway.addresses import public_url
 from gateway.answers import json_answer
 from gateway.lookup import path_id
@@ -22,8 +24,9 @@ SECRET_BYTES = 32
 class WebhooksApi:
     """The handlers of `/v1/webhooks`."""
 
-    def __init__(self, *, store: Store, allow_private: bool) -> None:
+    def __init__(self, *, store: Store, crypt: Crypt, allow_private: bool) -> None:
         self._store = store
+        self._crypt = crypt
         self._allow_private = allow_private
 
     async def add(self, request: web.Request) -> web.Response:
@@ -37,7 +40,7 @@ class WebhooksApi:
             created_at=now(),
             secret="whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode(),
         )
-        await self._store.add_webhook(owner_of(request), webhook, webhook.secret)
+        await self._store.add_webhook(owner_of(request), webhook, sealed(self._crypt, webhook.secret))
         return json_answer(webhook, status=201)
 
     async def list(self, request: web.Request) -> web.Response:

@@ -19,7 +19,7 @@ from notifier.mail_store import MailStore
 from notifier.post import HttpSender
 from notifier.postman import Postman
 from notifier.secret import callback_secret
-from notifier.settings import NotifierSettings
+from notifier.settings import NotifierSettings, SigningSettings
 from notifier.smtp import SmtpSender
 from notifier.store import Store
 
@@ -28,6 +28,7 @@ from notifier.store import Store
 async def build() -> AsyncIterator[Service]:
     """Open what the notifier needs."""
     settings = NotifierSettings()
+    crypt = Crypt.of_file(settings.encryption_keys_file)
     connector = guarded_connector(allow_private=settings.webhook_allow_private, limit=settings.slots)
     async with (
         open_pool(settings) as pool,
@@ -36,7 +37,9 @@ async def build() -> AsyncIterator[Service]:
         store = Store(pool)
         courier = Courier(
             queue=store,
-            sender=HttpSender(session=session, secret=callback_secret(settings), seconds=settings.webhook_seconds),
+            sender=HttpSender(
+                session=session, secret=callback_secret(settings), crypt=crypt, seconds=settings.webhook_seconds
+            ),
             slots=settings.slots,
             claim_seconds=settings.webhook_seconds + 15.0,
             poll_seconds=settings.webhook_poll_seconds,
@@ -46,13 +49,13 @@ async def build() -> AsyncIterator[Service]:
             events=(JobCompleted, JobFailed, JobCancelled), handler=Notify(register=store, wake=courier.wake)
         )
         yield Service(
-            name="notifier", settings=settings, stages=[stage], background=[courier, *_postman(settings, pool)]
+            name="notifier", settings=settings, stages=[stage], background=[courier, *_postman(settings, pool, crypt)]
         )
 
 
-def _postman(settings: NotifierSettings, pool: asyncpg.Pool) -> list[Background]:
+def _postman(settings: NotifierSettings, pool: asyncpg.Pool, crypt: Crypt) -> list[Background]:
     """Who sends mail; nobody where no server is set."""
-    if settings.smtp_server is None or settings.encryption_keys_file is None:
+    if settings.smtp_server is None:
         return []
     password = settings.smtp_pass
     sender = SmtpSender(
@@ -65,7 +68,7 @@ def _postman(settings: NotifierSettings, pool: asyncpg.Pool) -> list[Background]
         seconds=settings.smtp_seconds,
     )
     postman = Postman(
-        queue=MailStore(pool, Crypt.of_file(settings.encryption_keys_file)),
+        queue=MailStore(pool, crypt),
         sender=sender,
         # An attempt is about eight answers: greeting, EHLO twice, STARTTLS, AUTH, MAIL, RCPT, DATA, its end.
         claim_seconds=settings.smtp_seconds * 10,
@@ -77,6 +80,6 @@ def _postman(settings: NotifierSettings, pool: asyncpg.Pool) -> list[Background]
 
 if __name__ == "__main__":
     if sys.argv[1:] == ["secret"]:
-        print(callback_secret(NotifierSettings()))
+        print(callback_secret(SigningSettings()))
     else:
         serve(build)

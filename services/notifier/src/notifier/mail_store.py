@@ -66,7 +66,7 @@ class MailStore:
                 try:
                     said = json.loads(self._crypt.decrypt(row["body"]))
                 except Undecipherable:
-                    # While keys are rotated this notifier may not have read the newest yet.
+                    # While keys are rotated the newest may not have reached this machine yet.
                     log.warning("mail_undecipherable", mail=str(row["id"]))
                     await connection.execute(UNREADABLE, row["id"], _WAIT_FOR_KEY, _MOST_WITHOUT_KEY)
                     continue

@@ -38,8 +38,9 @@ class Register(Protocol):
 class Delivery:
     """A delivery that is due and is ours for a while; ``attempts`` were made before.
 
-    ``secret`` is None for a callback address, which the notifier's own secret signs; ``gone`` says why it is not to be
-    attempted at all. ``destination`` is equal for deliveries that go to one receiver.
+    ``secret`` is as stored (`common.webhook_secrets`), or None for a callback address, which the notifier's own secret
+    signs; ``gone`` says why it is not to be attempted at all. ``destination`` is equal for deliveries that go to one
+    receiver.
     """
 
     id: UUID

@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 import aiohttp
 from standardwebhooks.webhooks import Webhook
 
+from common.crypt import Crypt, Undecipherable
 from common.guard import Refused
 from common.retry_after import retry_after
+from common.webhook_secrets import opened
 from notifier.ports import Delivery, Outcome
 
 
@@ -20,19 +22,26 @@ class HttpSender:
         Its connector is guarded (`common.guard`), and it keeps no cookies.
     secret
         ``whsec_…`` for deliveries that have none of their own.
+    crypt
+        Decrypts the secrets of the others.
     seconds
         Longest wait for the head of an answer.
     """
 
-    def __init__(self, *, session: aiohttp.ClientSession, secret: str, seconds: float) -> None:
+    def __init__(self, *, session: aiohttp.ClientSession, secret: str, crypt: Crypt, seconds: float) -> None:
         self._session = session
         self._secret = secret
+        self._crypt = crypt
         self._seconds = seconds
 
     async def send(self, delivery: Delivery) -> Outcome:
         """Sign and send; the signature's time is the attempt's, the id is the event's at every attempt."""
         try:
-            headers = _signed(delivery, delivery.secret or self._secret)
+            own = delivery.secret
+            headers = _signed(delivery, opened(self._crypt, own) if own else self._secret)
+        except Undecipherable:
+            # While keys are rotated the newest may not have reached this machine yet.
+            return Outcome(None, "no key here decrypts the endpoint's secret")
         except ValueError:
             return Outcome(None, "the endpoint's secret is not a valid one")
         try:

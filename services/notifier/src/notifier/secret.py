@@ -4,12 +4,12 @@ import base64
 import hmac
 from hashlib import sha256
 
-from notifier.settings import NotifierSettings
+from notifier.settings import SigningSettings
 
 _PURPOSE = b"scribewire callback webhooks v1"
 
 
-def callback_secret(settings: NotifierSettings) -> str:
+def callback_secret(settings: SigningSettings) -> str:
     """The configured secret, or one made from the operator's key: whoever holds the key can make it too.
 
     It is ``whsec_`` and the base64 of HMAC-SHA256(operator key, "scribewire callback webhooks v1");

@@ -8,8 +8,8 @@ from pydantic import AliasChoices, Field, SecretStr, field_validator, model_vali
 from common.settings import CommonSettings
 
 
-class NotifierSettings(CommonSettings):
-    """How webhooks are signed, sent and tried again, and how mail is sent."""
+class SigningSettings(CommonSettings):
+    """How webhooks are signed that have no secret of their own."""
 
     webhook_secret: SecretStr | None = Field(
         default=None,
@@ -17,6 +17,14 @@ class NotifierSettings(CommonSettings):
     )
     operator_key_file: Path | None = Field(
         default=None, description="File with the operator's key; needed when no webhook secret is set."
+    )
+
+
+class NotifierSettings(SigningSettings):
+    """How webhooks are signed, sent and tried again, and how mail is sent."""
+
+    encryption_keys_file: Path = Field(
+        description="File with the Fernet keys that the gateway has: webhook secrets and mails wait encrypted."
     )
     webhook_allow_private: bool = Field(
         default=False, description="Let webhooks go to private and loopback addresses; for development."
@@ -27,9 +35,6 @@ class NotifierSettings(CommonSettings):
     )
     webhook_poll_seconds: float = Field(default=1.0, gt=0, description="Pause between looks for due deliveries.")
 
-    encryption_keys_file: Path | None = Field(
-        default=None, description="File with the Fernet keys that the gateway has; needed when a mail server is set."
-    )
     smtp_server: str | None = Field(
         default=None,
         validation_alias=AliasChoices("SMTP_SERVER", "SCRIBEWIRE_SMTP_SERVER"),
@@ -69,9 +74,6 @@ class NotifierSettings(CommonSettings):
     def _mail_is_whole(self) -> "NotifierSettings":
         if self.smtp_server is None:
             return self
-        if self.encryption_keys_file is None:
-            msg = "SCRIBEWIRE_ENCRYPTION_KEYS_FILE is needed with SMTP_SERVER: mails wait encrypted"
-            raise ValueError(msg)
         if "@" not in self.sender:
             msg = "SCRIBEWIRE_MAIL_SENDER is needed with SMTP_SERVER where SMTP_USER is no address"
             raise ValueError(msg)

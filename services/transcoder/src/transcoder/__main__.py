@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 
 from common.blobs.open import open_blobs
-from common.bus import EachStage
+from common.bus import Before, EachStage
 from common.events import UploadReceived
 from common.leases.open import open_leases
 from common.service import Service, serve
+from transcoder.bring import Bring
 from transcoder.fetch.open import open_remote
 from transcoder.ffmpeg import FfmpegDecoder
 from transcoder.handler import Transcode
@@ -26,6 +27,7 @@ async def build() -> AsyncIterator[Service]:
             open_leases(settings) as leases,
             open_remote(settings, blobs) as remote,
         ):
+            bring = Bring(remote)
             stage = EachStage(
                 event=UploadReceived,
                 handler=Transcode(
@@ -37,6 +39,12 @@ async def build() -> AsyncIterator[Service]:
                 ),
                 concurrency=settings.slots,
                 leased=True,
+                before=Before(
+                    needed=bring.needed,
+                    handler=bring,
+                    concurrency=settings.fetches,
+                    of_one_owner=settings.fetches_per_owner,
+                ),
             )
             yield Service(name="transcoder", settings=settings, stages=[stage], background=[], leases=leases)
 

@@ -15,6 +15,7 @@ from common.manifest import Manifest
 from common.stored_audio import Facts
 from transcoder.again import completed, copied
 from transcoder.beside import LARGEST, Beside
+from transcoder.bring import Bring, source_missing
 from transcoder.cut import Cutter
 from transcoder.passages import Unchanged
 from transcoder.ports import Cancelled, Decoder, Decoding, Remote
@@ -59,7 +60,7 @@ class Transcode:
     ) -> None:
         self._blobs = blobs
         self._decoder = decoder
-        self._remote = remote
+        self._bring = Bring(remote)
         self._preprocess = preprocess or Preprocess()
         self._clock = clock
         self._beside = Beside(blobs=blobs, decoder=decoder, largest=largest_audio, clock=clock)
@@ -93,7 +94,7 @@ class Transcode:
         except BlobNotFound as error:
             if context.cancelled():  # erased while it was worked on
                 return []
-            raise Permanent("source_missing", "The uploaded file is no longer there.") from error
+            raise source_missing() from error
         except (BlobsUnavailable, OSError) as error:
             raise store_away() from error
         await context.publish(finished(event, manifest))
@@ -107,13 +108,8 @@ class Transcode:
         return Manifest.model_validate_json(await read_all(self._blobs, name))
 
     async def _brought(self, event: UploadReceived, context: Context) -> UploadReceived:
-        """The event as if the bytes behind its address had been uploaded."""
-        fetched = await self._remote.fetched(event)
-        if fetched is None:
-            if context.cancelled():
-                raise Cancelled
-            await context.publish(progress(event, 0.0).model_copy(update={"detail": "Fetching the file"}))
-            fetched = await self._remote.fetch(event, context.cancelled)
+        """The event as if the bytes behind its address had been uploaded; they were fetched before, mostly."""
+        fetched = await self._bring.brought(event, context)
         source = BlobRef(name=layout.original(event.owner, event.job_id, fetched.sha256), size=fetched.size)
         return event.model_copy(update={"source": source, "sha256": fetched.sha256})
 

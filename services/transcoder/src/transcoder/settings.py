@@ -65,6 +65,12 @@ class TranscoderSettings(CommonSettings):
     fetch_stall_seconds: float = Field(
         default=30.0, gt=0, description="Silence of a server after which fetching is put off."
     )
+    fetches: int = Field(
+        default=8, ge=1, description="Files fetched from addresses at once, beside those that are decoded."
+    )
+    fetches_per_owner: int = Field(
+        default=2, ge=1, description="Of these at most so many of one owner, in each lane; the others wait their turn."
+    )
     fetch_allow_private: bool = Field(
         default=False, description="Fetch from private networks and this machine as well; for development."
     )

@@ -1,5 +1,5 @@
 """The bus: joins handlers that know only the contract to Kafka."""
 
-from common.bus.stage import BatchStage, Context, EachStage, Handler, Outputs
+from common.bus.stage import BatchStage, Before, Context, EachStage, Handler, Outputs
 
-__all__ = ["BatchStage", "Context", "EachStage", "Handler", "Outputs"]
+__all__ = ["BatchStage", "Before", "Context", "EachStage", "Handler", "Outputs"]

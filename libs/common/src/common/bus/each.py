@@ -1,8 +1,11 @@
-"""Mode `each`: a stage's topics, their window and their worker, joined."""
+"""Mode `each`: a stage's topics, their windows and their worker, joined."""
 
+import asyncio
 from functools import partial
+from typing import Any
 
 from common.bus.batch import topics_of
+from common.bus.beforehand import Beforehand
 from common.bus.crew import Crew
 from common.bus.failures import Failures
 from common.bus.producer import Producer
@@ -32,6 +35,7 @@ class Each:
     ) -> None:
         self.kind = stage.event.type
         self.window: Window[Delivery] = Window(stage.concurrency, crew, self._made_room)
+        self.before = None if stage.before is None else Beforehand(stage.before, crew)
         self.worker = Worker(
             stage,
             service,
@@ -43,6 +47,7 @@ class Each:
             solitude=solitude,
             crew=crew,
             again=self.window.put_first,
+            aside=self._put_aside,
         )
         self.subscriptions = [
             self._subscription(topic, service, crew, bulk=topic.endswith(".bulk")) for topic in topics_of(stage.event)
@@ -52,10 +57,13 @@ class Each:
         """Start the lanes."""
         self.worker.start()
         self.window.start(self.worker.run)
+        if self.before is not None:
+            self.before.start(self.worker.prepare)
 
     async def drain(self, seconds: float) -> bool:
         """Finish what runs, for at most ``seconds``; whether all did."""
-        finished = await self.window.drain(seconds)
+        windows: list[Window[Any]] = [self.window, *([] if self.before is None else [self.before.window])]
+        finished = all(await asyncio.gather(*(window.drain(seconds) for window in windows)))
         await self.worker.stop(1.0 if not finished else seconds)
         return finished
 
@@ -71,6 +79,10 @@ class Each:
 
     def _put(self, deliveries: list[Delivery]) -> None:
         self.window.put(self.worker.admit(deliveries))
+
+    def _put_aside(self, delivery: Delivery, owner: str) -> None:
+        if self.before is not None:
+            self.before.put(delivery, owner)
 
     def _made_room(self) -> None:
         for subscription in self.subscriptions:

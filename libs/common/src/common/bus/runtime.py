@@ -196,3 +196,5 @@ class Bus:
             for each in self._each:
                 each.worker.count()
                 RUNNING.labels(self._service, each.kind).set(each.window.running)
+                if each.before is not None:
+                    RUNNING.labels(self._service, f"{each.kind}.before").set(each.before.window.running)

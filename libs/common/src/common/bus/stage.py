@@ -35,6 +35,31 @@ Raises `Permanent` or `Transient`; anything else counts as `Transient` with the 
 
 
 @dataclass(frozen=True, kw_only=True)
+class Before:
+    """What some of a stage's events need before the handler runs, such as bytes that have to be fetched.
+
+    It runs on lanes of its own, under the event's lease where the stage is leased, and fails like the handler; then the
+    event has its turn on the stage's lanes. Waiting for it counts as no delivery.
+
+    Parameters
+    ----------
+    needed
+        Whether an event needs it now; quick, for it is asked on the stage's lanes.
+    handler
+        Does it; doing it again must be harmless.
+    concurrency
+        How many run at once over both lanes; bulk may use all but a quarter.
+    of_one_owner
+        How many of one owner run at once, in each lane.
+    """
+
+    needed: Callable[[Any], Awaitable[bool]]
+    handler: Callable[[Any, Context], Awaitable[None]]
+    concurrency: int
+    of_one_owner: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class EachStage:
     """A stage in mode `each`: many events at once, committed by the finished prefix.
 
@@ -50,6 +75,8 @@ class EachStage:
         Whether a lease is held while a handler runs: for work that is paid for, is long, or can kill its process.
     ordered
         Whether events of one key run one after the other, in order.
+    before
+        What some of the events need before.
     """
 
     event: type[Event]
@@ -57,6 +84,7 @@ class EachStage:
     concurrency: int = 8
     leased: bool = False
     ordered: bool = False
+    before: Before | None = None
 
 
 class Recorded(Protocol):

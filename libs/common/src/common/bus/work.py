@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -18,7 +19,7 @@ from common.bus.prefix import Prefix
 from common.bus.producer import Producer
 from common.bus.record import Record
 from common.bus.solitude import Solitude
-from common.bus.stage import Control, EachStage
+from common.bus.stage import Before, Control, EachStage
 from common.bus.subscription import Taken
 from common.envelope import Undecodable, decode_attributes
 from common.errors import Transient
@@ -38,12 +39,17 @@ _POISON = 2
 
 One such end proves little where processes are killed from outside all the time.
 """
+_CUT_OFF = 10
+"""Holders that fell silent over what is done before an event, after which it is put aside.
+
+It never runs alone, so that others may have ended its process: more than one of those that are found out take to go.
+"""
 
 
 class Delivery(Taken):
     """One record on its way through a stage."""
 
-    __slots__ = ("bulk", "claim", "key")
+    __slots__ = ("bulk", "claim", "key", "prepared")
 
     def __init__(self, record: Record, prefix: "Prefix[Any]", *, bulk: bool) -> None:
         super().__init__(record, prefix)
@@ -51,6 +57,8 @@ class Delivery(Taken):
         self.claim: bytes | None = None
         """Id under which it runs or is parked; nothing else with this id runs meanwhile."""
         self.key: bytes | None = None
+        self.prepared = False
+        """What is to be done before was done."""
 
 
 class EventContext:
@@ -87,6 +95,18 @@ class EventContext:
             log.exception("progress was not published", type=event.type, job_id=str(event.job_id))
 
 
+@dataclass(frozen=True)
+class _Course:
+    """What is done with an event: the handler, or what is to be done before it.
+
+    Without ``solitude`` it never runs alone. What is done before may take an hour: to wait for its end, or to have
+    others wait for it, would stop the whole process.
+    """
+
+    step: Callable[[Delivery, Event, EventContext], Awaitable[None]]
+    solitude: Solitude | None = None
+
+
 class Worker:
     """Runs deliveries of one stage; every path ends in `finish`, or in the record being given back to the log.
 
@@ -94,6 +114,8 @@ class Worker:
     ----------
     again
         Called with deliveries that shall have another turn.
+    aside
+        Called with deliveries for which something is to be done before, and whose they are; `prepare` does it.
     """
 
     def __init__(
@@ -109,6 +131,7 @@ class Worker:
         solitude: Solitude,
         crew: Crew,
         again: Callable[[Delivery], None],
+        aside: Callable[[Delivery, str], None],
     ) -> None:
         self.service = service
         self.producer = producer
@@ -118,8 +141,10 @@ class Worker:
         self._failures = failures
         self._leases = leases
         self._beat_seconds = lease_ttl / 3
-        self._solitude = solitude
         self._again = again
+        self._aside = aside
+        self._handling = _Course(self._attempt, solitude)
+        self._preparing = _Course(self._prepare)
         self._claims: dict[bytes, deque[Delivery] | None] = {}
         self._keys: dict[bytes, deque[Delivery]] = {}
         self._parked: set[asyncio.TimerHandle] = set()
@@ -189,22 +214,70 @@ class Worker:
             return
         context = EventContext(record, event, self, trace.child(attributes.get("traceparent")))
         try:
-            if self._leases is not None and self._stage.leased:
-                await self._leased(delivery, event, context, self._leases)
-            else:
-                await self._beside_others(delivery, event, context)
+            before = self._stage.before
+            if before is None or delivery.prepared or not await self._sent_aside(before, delivery, event, context):
+                await self._follow(self._handling, delivery, event, context)
         except asyncio.CancelledError:
             if not delivery.finished:  # it may be done, and only its lease not yet given back
                 self._drop(delivery)
             raise
 
-    async def _beside_others(self, delivery: Delivery, event: Event, context: EventContext) -> None:
-        solitude = self._solitude
+    async def prepare(self, delivery: Delivery) -> None:
+        """Do what is to be done before with one delivery that was put aside, then let it have its turn."""
+        if delivery.prefix.lost:
+            self._drop(delivery)
+            return
+        record = delivery.record
+        attributes = dict(record.headers)
+        event = decode_attributes(record.value or b"", attributes)  # was readable before it was put aside
+        if self.control.cancelled(event.job_id):
+            self._finish(delivery, "cancelled")
+            return
+        context = EventContext(record, event, self, trace.child(attributes.get("traceparent")))
+        try:
+            await self._follow(self._preparing, delivery, event, context)
+        except asyncio.CancelledError:
+            if not delivery.finished:
+                self._drop(delivery)
+            raise
+        if delivery.prepared:
+            self._again(delivery)
+
+    async def _sent_aside(self, before: Before, delivery: Delivery, event: Event, context: EventContext) -> bool:
+        try:
+            if not await before.needed(event):
+                return False
+        except Exception as error:
+            await self._fail(delivery, event, error, context)
+        else:
+            self._aside(delivery, event.owner)
+        return True
+
+    async def _prepare(self, delivery: Delivery, event: Event, context: EventContext) -> None:
+        try:
+            if self._stage.before is not None:
+                await self._stage.before.handler(event, context)
+        except Exception as error:
+            await self._fail(delivery, event, error, context)
+        else:
+            delivery.prepared = True
+
+    async def _follow(self, course: _Course, delivery: Delivery, event: Event, context: EventContext) -> None:
+        if self._leases is not None and self._stage.leased:
+            await self._leased(course, delivery, event, context, self._leases)
+        else:
+            await self._beside_others(course, delivery, event, context)
+
+    async def _beside_others(self, course: _Course, delivery: Delivery, event: Event, context: EventContext) -> None:
+        solitude = course.solitude
+        if solitude is None:
+            await course.step(delivery, event, context)
+            return
         if solitude.closed:
             await solitude.opened()
         solitude.enter()
         try:
-            await self._attempt(delivery, event, context)
+            await course.step(delivery, event, context)
         finally:
             solitude.leave()
 
@@ -236,7 +309,9 @@ class Worker:
         outcome = await self._failures.failed(delivery.record, event, failure, context.traceparent)
         self._finish(delivery, outcome)
 
-    async def _leased(self, delivery: Delivery, event: Event, context: EventContext, leases: Leases) -> None:
+    async def _leased(
+        self, course: _Course, delivery: Delivery, event: Event, context: EventContext, leases: Leases
+    ) -> None:
         try:
             lease = await leases.acquire(str(event.id))
         except BlobsUnavailable as error:
@@ -252,21 +327,23 @@ class Worker:
                 log.info("was put aside before", type=event.type, job_id=str(event.job_id))
                 hold.bury(life)
                 self._finish(delivery, "duplicate")
-            elif lease.takeovers >= _SUSPECT:
+            elif lease.takeovers < (_CUT_OFF if course.solitude is None else _SUSPECT):
+                await self._beside_others(course, delivery, event, context)
+            elif course.solitude is None:
+                await self._put_aside(delivery, event, hold, life)
+            else:
                 hold.let_lapse()  # stopped while it waits for the others, what is known of it must not be forgotten
                 # Whatever ends this program meanwhile, it is no other event.
-                async with self._solitude.alone():
+                async with course.solitude.alone():
                     if not await hold.mark_alone():
                         self._park(delivery)
                     elif lease.alone >= _POISON:
                         await self._put_aside(delivery, event, hold, life)
                     else:
                         hold.release()
-                        await self._attempt(delivery, event, context)
+                        await course.step(delivery, event, context)
                         # The next to begin may end this program, and the lease would blame this event, which is done.
                         await hold.give_back()
-            else:
-                await self._beside_others(delivery, event, context)
         finally:
             await hold.give_back()
 

@@ -154,7 +154,7 @@ webhook_endpoints = Table(
     Column("id", UUID, primary_key=True),
     Column("owner", Text, nullable=False),
     Column("url", Text, nullable=False),
-    Column("secret", Text, nullable=False),
+    Column("secret", Text, nullable=False, comment="Fernet, behind a mark; in clear if an earlier release wrote it."),
     Column("events", ARRAY(Text), nullable=False),
     Column("disabled_at", _time),
     Column("disabled_reason", Text),

@@ -92,6 +92,8 @@ async def _deliver(stage: EachStage, event: Event, cancelled: Collection[UUID], 
     for number in range(1, LIMIT + 1):
         context = FakeContext(number, cancelled, event.job_id, published)
         try:
+            if stage.before is not None and await stage.before.needed(event):
+                await stage.before.handler(event, context)
             outputs = await stage.handler(event, context)
         except Exception as error:
             if isinstance(error, Permanent) or number == LIMIT:

@@ -1,7 +1,10 @@
 """An item made a job: what it names becomes an event, and that goes the way of every upload."""
 
 from collections.abc import Mapping
+from typing import Any
 from uuid import UUID
+
+from pydantic import ValidationError
 
 from common.crypt import Undecipherable
 from common.events import UploadReceived
@@ -10,7 +13,7 @@ from gateway.acceptance import Acceptance
 from gateway.batches.ports import Addresses, Crypt, Uploads
 from gateway.batches.work import Refusal, Work
 from gateway.filenames import sanitise
-from gateway.problems import Problem
+from gateway.problems import BUDGET_USED_UP, Problem
 
 _LATER = frozenset({402, 408, 423, 429, 500, 503})
 """Statuses of problems that time heals: a limit that is used up, a part that is away, another who is just at it."""
@@ -18,6 +21,10 @@ _LATER = frozenset({402, 408, 423, 429, 500, 503})
 
 class PutOff(Exception):  # noqa: N818 - named for what happened
     """The owner may not have another job just now."""
+
+
+class OverBudget(PutOff):
+    """The owner may have no job just now that costs something."""
 
 
 class Acceptor:
@@ -37,7 +44,7 @@ class Acceptor:
         Raises
         ------
         PutOff
-            When it may be tried again later.
+            When it may be tried again later; `OverBudget` when that is a matter of money.
         BusUnavailable, BlobsUnavailable
             When a part is away; the event may be in the log all the same.
         """
@@ -45,13 +52,20 @@ class Acceptor:
             await self._acceptance.accept(await self._event(work))
         except Problem as problem:
             if problem.kind.status in _LATER:
-                raise PutOff from problem
+                raise (OverBudget if problem.kind is BUDGET_USED_UP else PutOff) from problem
             first: Mapping[str, str] = next(iter(problem.document.get("errors", ())), {})
             field, message = first.get("field", work.kind), first.get("message", problem.document["detail"])
             return Refusal(work, field, problem.kind.slug.replace("-", "_"), message)
         except Undecipherable:
             return Refusal(work, work.kind, "undecipherable", "The address can be read no more; send it again.")
         return None
+
+    def free(self, options: Mapping[str, Any]) -> bool:
+        """Whether an item with these options costs nothing, as far as can be told before it is a job."""
+        try:
+            return not self._acceptance.costs(JobOptions.model_validate(options))
+        except (Problem, ValidationError):
+            return True  # It is refused, in better words, when it is to become a job.
 
     async def _event(self, work: Work) -> UploadReceived:
         options = JobOptions.model_validate(work.options)

@@ -6,7 +6,7 @@ Every gateway runs this. What is to be done is in the rows alone, and a step tha
 import asyncio
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,9 +15,10 @@ import structlog
 from common.blobs import BlobsUnavailable
 from common.bus.producer import BusUnavailable, Producer
 from common.events import Event, JobControl, Terminal
-from gateway.batches.accept import Acceptor, PutOff
+from gateway.batches.accept import Acceptor, OverBudget, PutOff
 from gateway.batches.erase import Eraser
 from gateway.batches.release_store import ReleaseStore
+from gateway.batches.spent import Spent
 from gateway.batches.work import Refusal, Work
 from gateway.database import StoreUnavailable
 from gateway.settings import GatewaySettings
@@ -46,6 +47,7 @@ class Releaser:
         gate: Gate,
         producer: Producer,
         settings: GatewaySettings,
+        spent: Spent | None = None,
     ) -> None:
         self._store = store
         self._acceptor = acceptor
@@ -53,6 +55,7 @@ class Releaser:
         self._gate = gate
         self._producer = producer
         self._settings = settings
+        self._spent = spent or Spent()
         self._woken = asyncio.Event()
         self._busy = True
         self._round = 0
@@ -148,6 +151,7 @@ class Releaser:
         self._round += 1
         start = self._round % len(owners) if owners else 0
         owners = owners[start:] + owners[:start]
+        self._spent.keep(owners)
         while owners:
             left = []
             for owner in owners:
@@ -155,19 +159,41 @@ class Releaser:
                 room = min((await self._gate.room(owner)).jobs, TURN)
                 if room == 0:
                     continue
-                works = await self._store.claim(owner, outstanding=self._settings.batch_outstanding, turn=room)
-                turn = await self._release(works)
+                turn = await self._turn(owner, room)
                 touched |= turn.touched
-                if len(works) == TURN and not turn.put_off:
+                if turn.more:
                     left.append(owner)
             owners = left
         return touched
+
+    async def _turn(self, owner: str, room: int) -> "_Turn":
+        """Release the owner's next items; of who has used up the budget, the next that cost nothing."""
+        outstanding, pause = self._settings.batch_outstanding, self._spent.of(owner)
+        if pause is None:
+            works = await self._store.claim(owner, outstanding=outstanding, turn=room)
+            more = len(works) == TURN
+        else:
+            looked = await self._store.claim_free(
+                owner, outstanding=outstanding, turn=room, after=pause.place, free=self._acceptor.free
+            )
+            works, more = looked.works, looked.more
+        turn = await self._release(works)
+        if pause is not None:
+            if not turn.put_off:
+                pause.place = looked.place
+        elif turn.over_budget:
+            log.info("batch_items_wait_for_budget", owner=owner, seconds=self._spent.met(owner))
+            more = True  # Now those that cost nothing, from the beginning.
+        elif works:
+            self._spent.passed(owner)
+        return replace(turn, more=more and not turn.put_off)
 
     async def _release(self, works: Sequence[Work]) -> "_Turn":
         """Put claimed items into the log."""
         outcomes = await asyncio.gather(*(self._acceptor.accept(work) for work in works), return_exceptions=True)
         done: list[Work] = []
         later: list[Work] = []
+        put_off: list[PutOff] = []
         refused: list[Refusal] = []
         away: list[BaseException] = []
         for work, outcome in zip(works, outcomes, strict=True):
@@ -177,6 +203,7 @@ class Releaser:
                 refused.append(outcome)
             elif isinstance(outcome, PutOff):
                 later.append(work)
+                put_off.append(outcome)
             elif isinstance(outcome, _AWAY):
                 away.append(outcome)  # Stays claimed, for its event may be in the log, and is released again.
             else:
@@ -189,12 +216,30 @@ class Releaser:
             await self._store.refused(refused)
         if away:
             raise away[0]
-        return _Turn({refusal.work.batch for refusal in refused}, put_off=bool(later))
+        return _Turn(
+            {refusal.work.batch for refusal in refused},
+            put_off=any(not isinstance(one, OverBudget) for one in put_off),
+            over_budget=any(isinstance(one, OverBudget) for one in put_off),
+        )
 
 
 @dataclass(frozen=True)
 class _Turn:
-    """The batches of items that were refused, and whether some may not be released now."""
+    """What a turn came to.
+
+    Parameters
+    ----------
+    touched
+        The batches of items that were refused.
+    put_off
+        Whether some may not be released now, so that there is no point in more of the owner's.
+    over_budget
+        Whether some may not because they cost something.
+    more
+        Whether the owner may have another turn.
+    """
 
     touched: set[UUID]
     put_off: bool
+    over_budget: bool
+    more: bool = False

@@ -1,15 +1,27 @@
 """What the release of items reads and writes; every method may raise `StoreUnavailable`."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import Any
 from uuid import UUID
 
 from gateway.batches import statements as sql
-from gateway.batches.work import Refusal, Work, job_of
+from gateway.batches.work import Place, Refusal, Work, job_of
 from gateway.database import Database
 
 _AT_ONCE = 1_000
+_LOOKED_AT = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a look through an owner's items took, where it ended, and whether there may be more behind."""
+
+    works: list[Work]
+    place: Place | None
+    more: bool
 
 
 class ReleaseStore:
@@ -28,16 +40,47 @@ class ReleaseStore:
         turn
             Items taken at most.
         """
+        return (await self._claim(owner, outstanding, turn, turn, None, lambda _: True)).works
+
+    async def claim_free(
+        self, owner: str, *, outstanding: int, turn: int, after: Place | None, free: Callable[[Mapping[str, Any]], bool]
+    ) -> Looked:
+        """Take those of the owner's next items that are free, and pass over the others.
+
+        Parameters
+        ----------
+        after
+            Where the last look ended; None for the beginning.
+        free
+            Whether an item with these options costs nothing.
+        """
+        return await self._claim(owner, outstanding, turn, _LOOKED_AT, after, free)
+
+    async def _claim(
+        self,
+        owner: str,
+        outstanding: int,
+        turn: int,
+        look: int,
+        after: Place | None,
+        wanted: Callable[[Mapping[str, Any]], bool],
+    ) -> Looked:
         async with self._database.connection() as connection, connection.transaction():
             if not await connection.fetchval(sql.MY_TURN, owner):
-                return []  # Another gateway counts and claims for this owner just now.
-            room = outstanding - await connection.fetchval(sql.OUTSTANDING, owner)
-            if room <= 0:
-                return []
-            rows = await connection.fetch(sql.NEXT_WAITING, owner, min(room, turn))
-            works = [_work(row, job_of(row, row["attempt"])) for row in rows]
+                return Looked([], after, more=False)  # Another gateway counts and claims for this owner just now.
+            turn = min(turn, outstanding - await connection.fetchval(sql.OUTSTANDING, owner))
+            if turn <= 0:
+                return Looked([], after, more=False)
+            place = after or (None, None, None)
+            rows = await connection.fetch(sql.NEXT_WAITING, owner, look, *place)
+            taken = list(islice((row for row in rows if wanted(row["options"])), turn))
+            works = [_work(row, job_of(row, row["attempt"])) for row in taken]
             await connection.execute(sql.CLAIM, *_keys(works))
-        return works
+        full = len(taken) == turn
+        last = taken[-1] if full else rows[-1] if rows else None
+        if last is not None:
+            after = (last["created_at"], last["batch_id"], last["line"])
+        return Looked(works, after, more=full or len(rows) == look)
 
     async def claim_again(self, *, older_than: timedelta, limit: int) -> list[Work]:
         """Take items over that were claimed and not released: their gateway died, or Kafka was away."""

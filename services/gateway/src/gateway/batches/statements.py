@@ -143,14 +143,16 @@ MY_TURN = "SELECT pg_try_advisory_xact_lock(hashtextextended('scribewire.batches
 OUTSTANDING = f"SELECT count(*) FROM batch_items WHERE owner = $1 AND state IN {OUT}"  # noqa: S608 - no input
 
 NEXT_WAITING = """
-SELECT i.batch_id, i.line, i.owner, i.attempt, i.kind, coalesce(i.address, i.source) AS source, i.options
+SELECT b.created_at, i.batch_id, i.line, i.owner, i.attempt, i.kind, coalesce(i.address, i.source) AS source, i.options
   FROM batches AS b
  CROSS JOIN LATERAL (SELECT * FROM batch_items
-                      WHERE batch_id = b.id AND state = 'waiting' ORDER BY line LIMIT $2) AS i
- WHERE b.owner = $1 AND b.status = 'running'
+                      WHERE batch_id = b.id AND state = 'waiting' AND line > CASE WHEN b.id = $4 THEN $5 ELSE -1 END
+                      ORDER BY line LIMIT $2) AS i
+ WHERE b.owner = $1 AND b.status = 'running' AND ($3::timestamptz IS NULL OR (b.created_at, b.id) >= ($3, $4))
  ORDER BY b.created_at, b.id, i.line
  LIMIT $2
    FOR SHARE OF b"""
+"""From after a place in the order of an owner's items, or from its beginning."""
 
 CLAIM = """
 UPDATE batch_items AS i SET state = 'claimed', claimed_at = now(), job_id = new.job_id

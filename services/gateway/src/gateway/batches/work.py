@@ -2,10 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from common import ids
+
+Place = tuple[datetime, UUID, int]
+"""A place in the order of an owner's items: when the batch was made, the batch, the line."""
 
 
 def job_of(item: Mapping[str, Any], attempt: int) -> UUID:

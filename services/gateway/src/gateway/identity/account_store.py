@@ -9,6 +9,7 @@ import asyncpg
 import structlog
 
 from common.crypt import Crypt, Undecipherable
+from gateway.callers import neighbourhood
 from gateway.database import Database
 from gateway.identity import rules
 from gateway.identity.account import AccountRow, Person
@@ -22,12 +23,16 @@ _ROW = "a.id, a.email, a.username, a.role, a.plan, a.is_active"
 
 ACTIVE = f"SELECT {_ROW} FROM accounts AS a WHERE a.id = $1 AND a.is_active"  # noqa: S608 - a constant
 
+# The same address, or one of the same network of version 6, where people have another address every day.
+_HERE = """(ip = $2 OR CASE WHEN $3::text IS NOT NULL AND strpos(ip, ':') > 0
+                       THEN split_part(ip, '%', 1)::inet <<= $3::text::inet ELSE false END)"""
+
 # One statement for the known and the unknown, so that it takes as long for both.
 BY_LOGIN = f"""
 SELECT a.*, EXISTS (SELECT FROM accounts WHERE password_hash LIKE '$2%') AS bcrypt_left,
-       EXISTS (SELECT FROM sessions WHERE account_id = a.id AND ip = $2
+       EXISTS (SELECT FROM sessions WHERE account_id = a.id AND {_HERE}
                   AND created_at > now() - interval '30 days')
-       OR EXISTS (SELECT FROM resets WHERE account_id = a.id AND ip = $2 AND used_at IS NOT NULL) AS at_home
+       OR EXISTS (SELECT FROM resets WHERE account_id = a.id AND {_HERE} AND used_at IS NOT NULL) AS at_home
   FROM (SELECT) AS always
   LEFT JOIN LATERAL (
        SELECT {_ROW}, a.password_hash FROM accounts AS a
@@ -69,6 +74,14 @@ IS_TAKEN = """
 SELECT EXISTS (SELECT FROM accounts WHERE email_key = $1) AS email,
        EXISTS (SELECT FROM accounts WHERE username_key = $2) AS username"""
 
+# Of two that were let in for the same state of the account, the later one finds another state.
+MOVE = """
+UPDATE accounts
+   SET email = $2, email_key = $3, confirmed_at = CASE WHEN $4::boolean THEN now() END, updated_at = now()
+ WHERE id = $1 AND is_active AND email IS NOT DISTINCT FROM $5::text
+   AND confirmed_at IS NOT DISTINCT FROM $6::timestamptz AND password_changed_at IS NOT DISTINCT FROM $7::timestamptz
+RETURNING id"""
+
 PASSWORD_OF = "SELECT password_hash FROM accounts WHERE id = $1"  # noqa: S105 - a statement, no password
 
 SET_PASSWORD = """
@@ -78,10 +91,7 @@ BETTER_HASH = "UPDATE accounts SET password_hash = $3 WHERE id = $1 AND password
 
 LOGGED_IN = "UPDATE accounts SET last_login = now() WHERE id = $1"
 
-_CHANGEABLE = frozenset(
-    {"email", "email_key", "username", "username_key", "first_name", "last_name", "company", "role", "plan"}
-    | {"is_active", "confirmed_at"}
-)
+_CHANGEABLE = frozenset({"username", "username_key", "first_name", "last_name", "company", "role", "plan", "is_active"})
 _ENCRYPTED = frozenset({"first_name", "last_name", "company"})
 
 
@@ -94,6 +104,10 @@ class Taken(Exception):  # noqa: N818 - named for the state
     def __init__(self, field: str) -> None:
         super().__init__(field)
         self.field = field
+
+
+class Changed(Exception):  # noqa: N818 - named for the state
+    """The account is not any more what it was when it was looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,8 +150,10 @@ class AccountStore:
 
     async def by_login(self, login: str, address: str) -> Found:
         """The account with this e-mail address or user name, active or not."""
+        place = neighbourhood(address)
+        network = place if place != address else None
         async with self._database.connection() as connection:
-            found = await connection.fetchrow(BY_LOGIN, rules.key(login), address)
+            found = await connection.fetchrow(BY_LOGIN, rules.key(login), address, network)
         return Found(_row(found), found["password_hash"], found["bcrypt_left"], found["at_home"])
 
     async def by_email(self, email: str) -> AccountRow | None:
@@ -175,20 +191,24 @@ class AccountStore:
 
     async def add(self, new: NewAccount, *, address: str | None = None) -> AccountRow:
         """Make an account; raises `Taken`."""
+        async with self._database.connection() as connection, connection.transaction():
+            return await self.add_within(connection, new, address=address)
+
+    async def add_within(self, connection: Any, new: NewAccount, *, address: str | None = None) -> AccountRow:
+        """Make an account in a transaction that somebody else has begun and commits; `Taken` is its end."""
         account = uuid4()
         try:
-            async with self._database.connection() as connection, connection.transaction():
-                await connection.execute(
-                    ADD,
-                    *(account, new.email, _key(new.email), new.username, _key(new.username), new.password_hash),
-                    *(self._sealed(new.first_name), self._sealed(new.last_name), self._sealed(new.company)),
-                    *(new.role, new.plan, new.confirmed),
-                )
-                for kind, given in new.consents.items():
-                    await connection.execute(ADD_CONSENT, uuid4(), account, kind, given, address)
-                row = _row(await connection.fetchrow(ACTIVE, account))
+            await connection.execute(
+                ADD,
+                *(account, new.email, _key(new.email), new.username, _key(new.username), new.password_hash),
+                *(self._sealed(new.first_name), self._sealed(new.last_name), self._sealed(new.company)),
+                *(new.role, new.plan, new.confirmed),
+            )
         except asyncpg.UniqueViolationError as error:
             raise _taken(error) from None
+        for kind, given in new.consents.items():
+            await connection.execute(ADD_CONSENT, uuid4(), account, kind, given, address)
+        row = _row(await connection.fetchrow(ACTIVE, account))
         assert row is not None  # noqa: S101 - it was made in this transaction
         return row
 
@@ -198,16 +218,43 @@ class AccountStore:
             msg = f"not columns to change: {unknown}"
             raise ValueError(msg)
         values = {name: self._sealed(v) if name in _ENCRYPTED else v for name, v in columns.items()}
-        values |= {f"{name}_key": _key(values[name]) for name in ("email", "username") if name in values}
+        if "username" in values:
+            values["username_key"] = _key(values["username"])
         named = "".join(f"{name} = ${place}, " for place, name in enumerate(values, start=2))
         # The names are those of _CHANGEABLE.
         statement = f"UPDATE accounts SET {named}updated_at = now() WHERE id = $1 RETURNING id"  # noqa: S608
         try:
-            async with self._database.connection() as connection, connection.transaction():
-                if "email" in columns:
-                    # They lie in the mailbox of the address before.
-                    await connection.execute(DROP_UNUSED, account)
+            async with self._database.connection() as connection:
                 return await connection.fetchval(statement, account, *values.values()) is not None
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(error) from None
+
+    async def move(self, person: Person, email: str, *, confirmed: bool) -> None:
+        """Give an account another address, if it is still as it was seen: all of it in one transaction, or nothing.
+
+        Parameters
+        ----------
+        person
+            The account as it was when the change was found to be allowed.
+        confirmed
+            Whether the address was shown to be theirs.
+
+        Raises
+        ------
+        Taken
+            When somebody else has the address, or was given it at the same moment.
+        Changed
+            When the account was switched off or deleted since, or has another address or password.
+        """
+        account = person.account
+        seen = (account.email, person.confirmed_at, person.password_changed_at)
+        try:
+            async with self._database.connection() as connection, connection.transaction():
+                # They lie in the mailbox of the address before. First, for who sets a password takes the locks so, too.
+                await connection.execute(DROP_UNUSED, account.id)
+                moved = await connection.fetchval(MOVE, account.id, email, _key(email), confirmed, *seen)
+                if moved is None:
+                    raise Changed
         except asyncpg.UniqueViolationError as error:
             raise _taken(error) from None
 

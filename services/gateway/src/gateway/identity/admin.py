@@ -81,18 +81,18 @@ async def _create(settings: CryptSettings, crypt: Crypt, email: str, username: s
     try:
         async with open_pool(settings, size=1) as pool:
             database = Database(pool, seconds=10)
-            account = await AccountStore(database, crypt).add(
-                NewAccount(
-                    email=email,
-                    username=username,
-                    password_hash=await passwords.hash(password),
-                    role="admin",
-                    plan="enterprise",
-                    confirmed=True,
-                    consents={},
-                )
+            new = NewAccount(
+                email=email,
+                username=username,
+                password_hash=await passwords.hash(password),
+                role="admin",
+                plan="enterprise",
+                confirmed=True,
+                consents={},
             )
-            async with database.connection() as connection:
+            # One transaction: no admin whom the audit log does not know of.
+            async with database.connection() as connection, connection.transaction():
+                account = await AccountStore(database, crypt).add_within(connection, new)
                 await connection.execute(RECORD, account.owner)
     finally:
         passwords.close()

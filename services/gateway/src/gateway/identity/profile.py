@@ -8,7 +8,7 @@ from gateway.answers import json_answer
 from gateway.callers import Callers
 from gateway.identity import letters
 from gateway.identity.account import Person
-from gateway.identity.account_store import AccountStore, Taken
+from gateway.identity.account_store import AccountStore, Changed, Taken
 from gateway.identity.confirmation import Confirmations
 from gateway.identity.login import account_of, session_of
 from gateway.identity.mailbox import Mailbox
@@ -140,9 +140,16 @@ class ProfileApi:
             limits.append(mail_limit(email))
         await self._throttle.take(limits)
         if not self._confirm:
-            await change_address(
-                request, self._accounts, self._mailbox, self._audit, account=account, email=email, confirmed=False
-            )
+            try:
+                await change_address(
+                    request, self._accounts, self._mailbox, self._audit, person=person, email=email, confirmed=False
+                )
+            except Changed:
+                raise Problem(
+                    INVALID,
+                    "The address or the password was changed at the same moment; look at the account and ask again.",
+                    errors=[("email", "was changed, or the password was, at the same moment")],
+                ) from None
             return
         token = self._confirmations.token("address", account=account.owner, standing=person.standing, new=email)
         letter = letters.new_address(self._base, token, self._confirmations.hours)

@@ -1,6 +1,6 @@
 """New accounts, and addresses that are confirmed by answering a mail."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 from aiohttp import web
@@ -8,8 +8,8 @@ from aiohttp import web
 from gateway.answers import json_answer
 from gateway.callers import Callers
 from gateway.identity import letters
-from gateway.identity.account import AccountRow
-from gateway.identity.account_store import CONSENTS, AccountStore, NewAccount, Taken
+from gateway.identity.account import AccountRow, Person
+from gateway.identity.account_store import CONSENTS, AccountStore, Changed, NewAccount, Taken
 from gateway.identity.arrival import Arrival
 from gateway.identity.confirmation import Confirmations
 from gateway.identity.login import place_of
@@ -120,9 +120,12 @@ class RegisterApi:
         # password has shut out whoever asked for this with the one before.
         if person is None or not person.account.is_active or person.standing != standing:
             raise bad_token("ask for another one")
-        await change_address(
-            request, self._accounts, self._mailbox, self._audit, account=person.account, email=new, confirmed=True
-        )
+        try:
+            await change_address(
+                request, self._accounts, self._mailbox, self._audit, person=person, email=new, confirmed=True
+            )
+        except Changed:  # by another who came with it at the same moment
+            raise bad_token("ask for another one") from None
 
 
 def address_limit(callers: Callers, request: web.Request) -> Limit:
@@ -136,13 +139,22 @@ async def change_address(
     mailbox: Mailbox,
     audit: Audit,
     *,
-    account: AccountRow,
+    person: Person,
     email: str,
     confirmed: bool,
 ) -> None:
-    """Give an account another address and tell the old one; a 409 problem when somebody has it."""
+    """Give an account another address and tell the old one.
+
+    Raises
+    ------
+    Problem
+        409 when somebody has the address.
+    Changed
+        When the account is not any more as it was seen; nothing was done.
+    """
+    account = person.account
     try:
-        await accounts.change(account.id, email=email, confirmed_at=datetime.now(UTC) if confirmed else None)
+        await accounts.move(person, email, confirmed=confirmed)
     except Taken as taken:
         raise _taken(taken) from None
     if account.email is not None:

@@ -19,7 +19,8 @@ from gateway.filenames import sanitise
 from gateway.models import Job
 from gateway.privacy.archive import Archive
 from gateway.privacy.store import ENCRYPTED, STREAMED, PrivacyStore
-from gateway.store import JobRow, Store
+from gateway.rows import JobRow
+from gateway.store import Store
 
 _PAGE = 100
 

@@ -5,8 +5,6 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from gateway.problems import Handler
-
 EXPOSED = (
     *("Location", "ETag", "Content-Disposition", "Retry-After", "RateLimit", "RateLimit-Policy", "Scribewire-Job"),
     *("Tus-Resumable", "Tus-Version", "Tus-Extension", "Tus-Max-Size", "Tus-Checksum-Algorithm"),
@@ -51,9 +49,8 @@ class Cors:
             raise ValueError(msg)
         self._credentials = credentials
 
-    @web.middleware
-    async def preflight(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Answer an allowed origin's preflight for any address; everything else goes on."""
+    def preflight(self, request: web.Request) -> web.Response | None:
+        """The answer to an allowed origin's preflight for any address; None for everything else."""
         if (
             request.method == "OPTIONS"
             and "Access-Control-Request-Method" in request.headers
@@ -67,7 +64,7 @@ class Cors:
                     "Access-Control-Max-Age": MAX_AGE,
                 },
             )
-        return await handler(request)
+        return None
 
     def mark(self, request: web.BaseRequest, response: web.StreamResponse) -> None:
         """Let an allowed origin's page read the answer."""

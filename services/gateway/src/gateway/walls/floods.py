@@ -1,6 +1,5 @@
 """A bound on requests, so that a flood costs next to nothing: a bucket in memory for each address and each key."""
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict
@@ -8,9 +7,9 @@ from collections.abc import Callable, Hashable
 
 from aiohttp import web
 
-from gateway.callers import Callers, neighbourhood
-from gateway.principal import PRINCIPAL
-from gateway.problems import RATE_LIMITED, Handler, Problem
+from gateway.callers import Callers, is_loopback, neighbourhood
+from gateway.principal import Principal
+from gateway.problems import RATE_LIMITED, Problem
 
 BURST_SECONDS = 10.0
 """How many seconds' worth of requests may come at once."""
@@ -57,7 +56,7 @@ class Buckets:
 
 
 class Floods:
-    """Two middlewares: one before the door, by address, and one behind it, by key or session.
+    """Two bounds: one before the door, by address, and one behind it, by key or session.
 
     A process on this machine is not bounded by its address, which it shares with everybody on it; nor is the operator.
 
@@ -72,35 +71,21 @@ class Floods:
         self._by_address = Buckets(per_second, per_second * BURST_SECONDS, clock=clock)
         self._by_key = Buckets(per_second, per_second * BURST_SECONDS, clock=clock)
 
-    @web.middleware
-    async def outside(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse an address that asks too often, before anything is looked up."""
+    def outside(self, request: web.Request) -> None:
+        """Refuse an address that asks too often, before anything is looked up; raises a 429 problem."""
         address = self._callers.address(request)
         if not self._from_here(request, address) and (wait := self._by_address.take(neighbourhood(address))):
             raise _refusal(wait)
-        return await handler(request)
 
     def _from_here(self, request: web.Request, address: str) -> bool:
         # Through a proxy on this machine that is not named everybody seems to be from here: they share a bucket.
         forwarded = "X-Forwarded-For" in request.headers or "Forwarded" in request.headers
-        return (not forwarded or self._callers.trusts(request)) and _loopback(address)
+        return (not forwarded or self._callers.trusts(request)) and is_loopback(address)
 
-    @web.middleware
-    async def inside(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse a key that asks too often."""
-        principal = request.get(PRINCIPAL)
-        if principal is not None and principal.via != "operator":
-            wait = self._by_key.take(principal.credential or principal.owner)
-            if wait:
-                raise _refusal(wait)
-        return await handler(request)
-
-
-def _loopback(address: str) -> bool:
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
+    def inside(self, principal: Principal) -> None:
+        """Refuse a key that asks too often; raises a 429 problem."""
+        if principal.via != "operator" and (wait := self._by_key.take(principal.credential or principal.owner)):
+            raise _refusal(wait)
 
 
 def _refusal(wait: float) -> Problem:

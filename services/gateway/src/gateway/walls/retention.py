@@ -8,7 +8,7 @@ import structlog
 
 from common.bus.control import ControlLog
 from common.bus.producer import Producer
-from common.events import JobControl, now
+from common.events import JobControl
 from gateway.database import StoreUnavailable
 from gateway.store import Store
 from gateway.walls.gate import Gate
@@ -22,6 +22,8 @@ AT_ONCE = 100
 
 class Retention:
     """Asks for the erasure of what is due; several gateways may, and one at a time does.
+
+    What is due is said by PostgreSQL's clock, so a gateway whose clock is wrong erases nothing too early.
 
     Parameters
     ----------
@@ -49,10 +51,11 @@ class Retention:
     async def once(self) -> int:
         """Go over all owners; return how many jobs were asked to be erased."""
         asked = 0
+        at = await self._walls.time()
         for owner in await self._store.owners():
             days = (await self._gate.terms(owner)).limits.retention_days
             if days is not None:
-                asked += await self._of(owner, now() - timedelta(days=days))
+                asked += await self._of(owner, at - timedelta(days=days))
         return asked
 
     async def _of(self, owner: str, before: datetime) -> int:

@@ -13,6 +13,7 @@ from gateway.problems import Handler
 from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.walls.api import LimitsApi
+from gateway.walls.audit_retention import AuditRetention
 from gateway.walls.gate import Gate
 from gateway.walls.recount import keep_counting
 from gateway.walls.retention import Retention
@@ -31,6 +32,8 @@ class Walls:
         self._limits = LimitsApi(gate=self.gate, store=self.store, audit=audit)
         self._usage = UsageApi(self.store)
         self._every = timedelta(hours=settings.retention_hours)
+        keep = timedelta(days=settings.audit_days) if settings.audit_days else None
+        self._audit_retention = AuditRetention(self.store, keep=keep)
 
     def handlers(self) -> Mapping[str, Handler]:
         """The handlers by operation."""
@@ -45,4 +48,6 @@ class Walls:
     async def run(self, *, store: Store, control: ControlLog, producer: Producer) -> None:
         """Make counts good and erase what is due, until cancelled."""
         retention = Retention(store=store, walls=self.store, gate=self.gate, control=control, producer=producer)
-        await asyncio.gather(keep_counting(self.store), retention.run(self._every))
+        await asyncio.gather(
+            keep_counting(self.store), retention.run(self._every), self._audit_retention.run(self._every)
+        )

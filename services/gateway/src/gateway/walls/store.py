@@ -68,6 +68,12 @@ SELECT id, lane, created_at FROM jobs
  ORDER BY created_at, id
  LIMIT $5"""
 
+FORGET_LINES = """
+DELETE FROM audit_log
+ WHERE id IN (SELECT id FROM audit_log WHERE at < now() - $1::interval ORDER BY at LIMIT $2
+                 FOR UPDATE SKIP LOCKED)"""
+"""What another gateway is at, or an account's end, is left to them: nobody waits for anybody."""
+
 _USED = " FROM usage WHERE owner = $1 AND at >= $2 AND at < $3"
 
 _SUMS = """
@@ -176,7 +182,7 @@ class WallsStore:
         """
         given_back = added = 0
         async with self._database.connection() as connection:
-            now = self._clock() or await connection.fetchval(NOW)
+            now = await self._now(connection)
             await connection.execute(CONFIRM, _CONFIRMING)
             await connection.execute(FORGET_COUNTED, now - keep)
             owners = [row["owner"] for row in await connection.fetch(MISCOUNTED, now - since, now - lapsed)]
@@ -203,6 +209,17 @@ class WallsStore:
         async with self._database.connection() as connection:
             return [Due(**row) for row in await connection.fetch(DUE, owner, before, time, job, limit)]
 
+    async def time(self) -> datetime:
+        """What time it is, by the clock that all gateways share."""
+        async with self._database.connection() as connection:
+            return await self._now(connection)
+
+    async def forget_lines(self, keep: timedelta, most: int) -> int:
+        """Forget up to ``most`` lines of the audit log that are older than ``keep``; return how many there were."""
+        async with self._database.connection() as connection:
+            done: str = await connection.execute(FORGET_LINES, keep, most)
+        return int(done.rpartition(" ")[2])
+
     async def used(self, owner: str, since: datetime, until: datetime, by: str) -> tuple[Any, Sequence[Any]]:
         """What was used in all, and by what of each."""
         async with self._database.connection() as connection:
@@ -219,6 +236,10 @@ class WallsStore:
         async with self._database.connection() as connection:
             rows: Sequence[Any] = await connection.fetch(RECORDS, owner, since, until, time, act, limit)
         return rows
+
+    async def _now(self, connection: Any) -> datetime:
+        found: datetime = self._clock() or await connection.fetchval(NOW)
+        return found
 
 
 def _exact(usd: float | None) -> Decimal | None:

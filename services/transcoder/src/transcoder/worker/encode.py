@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from fractions import Fraction
+from itertools import chain
 
 import av
 from av import AudioFrame, AudioResampler, AudioStream, FFmpegError
@@ -65,7 +66,7 @@ class Encoder:
             self._write(None)
             self._form = form
             self._resampler = AudioResampler(stream.format, stream.layout, stream.rate)
-        for part in (*silent(form, silence), frame) if silence else (frame,):
+        for part in chain(silent(form, silence), (frame,)):  # one after another: a gap may be of ten minutes
             # The time stamps of the file have no part in it any more: silence stands where it had gaps.
             part.time_base = Fraction(1, form.rate)
             part.pts = None
