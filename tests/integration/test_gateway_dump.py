@@ -117,6 +117,7 @@ async def serving(settings: GatewaySettings, crypt: Crypt) -> AsyncIterator[str]
             database=database,
             crypt=crypt,
             audit=identity.audit,
+            ended=identity.ended,
             sessions=identity.sessions,
             accounts=identity.accounts,
         ) as entrance:

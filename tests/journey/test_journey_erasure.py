@@ -206,7 +206,13 @@ def test_after_the_end_nothing_is_found_anywhere(fleet: Fleet, people: tuple[Per
 
 def test_nobody_comes_in_with_what_was_theirs(people: tuple[Person, Person]) -> None:
     ann, ben = people
-    until(lambda: ann.http.get("/v1/account").status_code == 401, seconds=10, why="the session is not let in")
+
+    def shut_out() -> bool:
+        answer = ann.http.get("/v1/account")
+        print(answer.status_code, answer.text[:200])
+        return answer.status_code == 401
+
+    until(shut_out, seconds=10, why="the session is not let in")
     assert ann.http.get("/v1/jobs", headers={"Authorization": f"Bearer {ann.key}"}).status_code == 401
     login = {"login": "annabel@example.org", "password": PASSWORD}
     assert ann.http.post("/auth/login", json=login).status_code == 401

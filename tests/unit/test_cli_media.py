@@ -159,7 +159,7 @@ def test_a_priority_and_a_deadline_are_said(fake: FakeGateway, scribewire: Comma
     assert scribewire("transcribe", str(talk), *words).returncode == 0
     assert scribewire("transcribe", str(talk), "--bulk").returncode == 0
     deferred, bulk = (job["options"] for job in fake.jobs.values())
-    assert deferred == {"priority": "deferred", "deadline": "2026-12-01T06:00:00+08:00"}
+    assert deferred == {"priority": "deferred", "deadline": "2026-11-30T22:00:00Z"}
     assert bulk == {"priority": "bulk"}
     refused = scribewire("transcribe", str(talk), "--deadline", "2026-12-01T06:00")
     assert (refused.returncode, "--priority deferred" in refused.stderr, len(fake.jobs)) == (2, True, 2)

@@ -91,7 +91,7 @@ def _below(pid: int) -> list[int]:
 
 
 def _below_quietly(pid: int) -> list[int]:
-    with suppress(psutil.Error):
+    with suppress(psutil.Error, OSError):  # it ended meanwhile
         return _below(pid)
     return []
 
