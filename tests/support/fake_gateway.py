@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from common.options import JobOptions
 from gateway.fields import job_options
-from gateway.problems import Problem
+from gateway.problems import JOB_DELETED, NOT_FOUND, UNAUTHORIZED, Problem
 from support.fake_people import People
 from support.fake_uploads import Uploads
 from support.thread_loop import ThreadLoop
@@ -56,6 +56,9 @@ class FakeGateway:
         self.bodies: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.claims: dict[str, tuple[str, str]] = {}
+        self.deleted: set[str] = set()
+        self.dropped: list[str] = []
+        """Names in the drop area, for batches of a prefix."""
         self.fails: set[bytes] = set()
         """Content whose jobs fail."""
         self.people = People()
@@ -78,6 +81,7 @@ class FakeGateway:
                 web.get("/v1/jobs", self._list),
                 web.get("/v1/jobs/{id}", self._job),
                 web.post("/v1/jobs/{id}/cancel", self._job),
+                web.delete("/v1/jobs/{id}", self._delete),
                 web.get("/v1/jobs/{id}/events", self._events),
                 web.get("/v1/jobs/{id}/transcript", self._transcript),
                 web.get("/v1/jobs/{id}/audio", self._audio),
@@ -105,7 +109,7 @@ class FakeGateway:
             return web.json_response(scripted.document, status=scripted.status, headers=scripted.headers)
         is_open = request.path.startswith("/auth/") and request.path != "/auth/logout"
         if not is_open and not self.people.lets_in(request.headers.get("Authorization", "")):
-            return problem(401, "Send the key as 'Authorization: Bearer KEY'.")
+            return Problem(UNAUTHORIZED, "Send a valid key as 'Authorization: Bearer KEY'.").response()
         try:
             return await handler(request)
         except Problem as error:
@@ -118,7 +122,7 @@ class FakeGateway:
         try:
             return self.jobs[request.match_info["id"]]
         except KeyError:
-            raise web.HTTPNotFound from None
+            raise Problem(NOT_FOUND, "There is no job with this id.") from None
 
     def _uploaded(self, content: bytes, filename: str | None, options: JobOptions) -> str:
         failed = content in self.fails
@@ -156,6 +160,8 @@ class FakeGateway:
         key, asked = request.headers.get("Idempotency-Key"), sha256(content + repr(options).encode()).hexdigest()
         if key in self.claims:
             job_id, first = self.claims[key]
+            if job_id in self.deleted:
+                raise Problem(JOB_DELETED, "The job of this Idempotency-Key was deleted; use a new key.")
             if first != asked:
                 return problem(422, "The first request with this Idempotency-Key had another file.")
             return web.json_response(self.jobs[job_id], status=202)
@@ -174,6 +180,12 @@ class FakeGateway:
 
     async def _job(self, request: web.Request) -> web.Response:
         return web.json_response(self._job_of(request))
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        job_id = str(self._job_of(request)["id"])
+        self.deleted.add(job_id)
+        del self.jobs[job_id], self.bodies[job_id]
+        return web.Response(status=204)
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         job = self._job_of(request)
@@ -195,7 +207,10 @@ class FakeGateway:
 
     async def _batch(self, request: web.Request) -> web.Response:
         content = await request.read()
-        if request.content_type not in {"application/x-ndjson", "text/csv"}:
+        if request.content_type == "application/json":
+            below = json.loads(content)["prefix"]
+            content = "\n".join(name for name in self.dropped if name.startswith(below)).encode()
+        elif request.content_type not in {"application/x-ndjson", "text/csv"}:
             return problem(415, "Send the manifest as application/x-ndjson or text/csv.")
         key = request.headers["Idempotency-Key"]
         if key in self.claims:
@@ -208,8 +223,8 @@ class FakeGateway:
         if request.query.get("strict") == "true" and any(item["status"] == "bad" for item in items):
             bad = [{"field": "line 1", "message": "is no item"}]
             return problem(422, "The manifest has bad lines.", errors=bad)
-        batch_id = str(uuid4())
-        self.batches[batch_id] = {"items": items, "content": content, "looks": 0}
+        batch_id, options = str(uuid4()), dict(request.query)
+        self.batches[batch_id] = {"items": items, "content": content, "options": options, "looks": 0}
         self.claims[key] = batch_id, ""
         return web.json_response(self._accepted(batch_id), status=202)
 

@@ -7,6 +7,7 @@ answer is a line with its exit status.
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 
 import httpcore  # noqa: F401 - httpx imports it with its first client
@@ -21,6 +22,7 @@ def be(words: Sequence[str], environment: Mapping[str, str], files: Sequence[str
     sys.stdin, sys.stdout, sys.stderr = open(0), open(1, "w"), open(2, "w")  # noqa: SIM115 - for good
     os.environ.clear()
     os.environ.update(environment)
+    time.tzset()
     sys.argv = ["scribewire", *words]
     main()
 

@@ -4,10 +4,13 @@ import json
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import typer
 
+from scribewire.commands.priority import Priority, when
 from support.command_line import CommandLine
 from support.fake_gateway import FakeGateway, Scripted, serving
 from support.waiting import until
@@ -105,7 +108,7 @@ def test_a_gateway_without_resumable_uploads_gets_one_request(
 
 
 def test_sources_that_are_none_are_wrong_use(fake: FakeGateway, scribewire: CommandLine, tmp_path: Path) -> None:
-    for source in (str(tmp_path / "missing.wav"), str(tmp_path)):
+    for source in (str(tmp_path / "missing.wav"), str(tmp_path), "http://", "https:///a.mp3"):
         assert scribewire("transcribe", source).returncode == 2
     assert not fake.requests
 
@@ -134,12 +137,62 @@ def test_a_manifest_from_standard_input_can_be_strict(fake: FakeGateway, scribew
     assert fake.requests[-1][2]["Content-Type"] == "application/x-ndjson"
 
 
+def test_a_batch_of_what_was_dropped_below_a_name(fake: FakeGateway, scribewire: CommandLine, tmp_path: Path) -> None:
+    fake.dropped = ["2026/a.wav", "2026/b.wav", "2027/c.wav"]
+    done = scribewire("batch", "submit", "--prefix", "2026/", "--option", "language=de", "--wait")
+    assert done.returncode == 0, done.stderr
+    assert scribewire("batch", "submit", "--prefix", "").returncode == 0
+    some, everything = fake.batches.values()
+    assert (some["content"].split(), some["options"]) == ([b"2026/a.wav", b"2026/b.wav"], {"language": "de"})
+    assert len(everything["items"]) == 3
+    manifest = tmp_path / "many.csv"
+    manifest.write_text("url\nhttps://example.test/1\n")
+    for words in ((), (str(manifest), "--prefix", "a/")):
+        refused = scribewire("batch", "submit", *words)
+        assert (refused.returncode, "--prefix" in refused.stderr) == (2, True)
+    assert len(fake.batches) == 2
+
+
+def test_a_priority_and_a_deadline_are_said(fake: FakeGateway, scribewire: CommandLine, talk: Path) -> None:
+    scribewire.variables["TZ"] = "Asia/Singapore"
+    words = ("--priority", "deferred", "--deadline", "2026-12-01T06:00")
+    assert scribewire("transcribe", str(talk), *words).returncode == 0
+    assert scribewire("transcribe", str(talk), "--bulk").returncode == 0
+    deferred, bulk = (job["options"] for job in fake.jobs.values())
+    assert deferred == {"priority": "deferred", "deadline": "2026-12-01T06:00:00+08:00"}
+    assert bulk == {"priority": "bulk"}
+    refused = scribewire("transcribe", str(talk), "--deadline", "2026-12-01T06:00")
+    assert (refused.returncode, "--priority deferred" in refused.stderr, len(fake.jobs)) == (2, True, 2)
+
+
+def test_a_priority_is_said_once_and_a_deadline_is_a_time() -> None:
+    named = when(Priority.deferred, bulk=False, deadline="2026-12-01T06:00+01:00")["deadline"]
+    assert datetime.fromisoformat(named) == datetime(2026, 12, 1, 5, tzinfo=UTC)
+    assert when(None, bulk=False, deadline=None) == {}
+    assert when(Priority.bulk, bulk=True, deadline=None) == {"priority": "bulk"}
+    for priority, bulk, deadline, reason in (
+        (Priority.deferred, True, None, "--bulk is --priority bulk"),
+        (None, False, "2026-12-01T06:00", "goes with --priority deferred"),
+        (Priority.deferred, False, "tomorrow", "write it as a date and a time"),
+        (Priority.deferred, False, "0001-01-01T00:00", "write it as a date and a time"),
+    ):
+        with pytest.raises(typer.BadParameter, match=reason):
+            when(priority, bulk=bulk, deadline=deadline)
+
+
+def test_a_watch_has_a_priority(fake: FakeGateway, scribewire: CommandLine, talk: Path) -> None:
+    fast = ("--settle", "0.1", "--every", "0.05", "--once")
+    assert scribewire("watch", str(talk.parent), *fast, "--priority", "deferred").returncode == 0
+    assert [job["options"]["priority"] for job in fake.jobs.values()] == ["deferred"]
+
+
 def test_a_folder_is_watched_once(fake: FakeGateway, scribewire: CommandLine, talk: Path, tmp_path: Path) -> None:
     fast = ("--settle", "0.1", "--every", "0.05", "--once", "--json")
     done = scribewire("watch", str(tmp_path), "--out", str(tmp_path / "out"), "--format", "srt", *fast)
     events = [json.loads(line) for line in done.stdout.splitlines()]
     assert (done.returncode, [event["event"] for event in events]) == (0, ["submitted", "completed"]), done.stderr
     assert (tmp_path / "out" / "talk.wav.srt").is_file()
+    assert [job["options"] for job in fake.jobs.values()] == [{"priority": "bulk"}]
     assert scribewire("watch", str(tmp_path), *fast).stdout == ""
 
 

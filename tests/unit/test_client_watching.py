@@ -1,5 +1,7 @@
 """A watched folder: what is whole is submitted, once, whatever stops in between."""
 
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from scribewire.watching.memory import AlreadyWatched, remembering
 from scribewire.watching.scan import MEDIA, Settling, scan
 from scribewire.watching.watcher import Watcher, Wishes
 from scribewire.watching.work import Collect, Submit
+from scribewire.watching.writers import being_written
 from support.fake_gateway import FakeGateway, Scripted, serving
 from support.waiting import until
 
@@ -177,6 +180,100 @@ def test_failed_and_refused_ones_are_told_and_not_tried_again(fake: FakeGateway,
     watch = Watch(fake, folder).run()
     assert (watch.failed, watch.said) == (1, [("refused", "worse.wav", "Not this.")])
     assert Watch(fake, folder).run().said == []
+
+
+def touch(file: Path) -> None:
+    """Give a file a time of change that it never had."""
+    found = file.stat()
+    os.utime(file, ns=(found.st_atime_ns, found.st_mtime_ns + 1_000_000_000))
+
+
+@pytest.mark.parametrize("collected", [True, False])
+def test_what_failed_is_transcribed_again_when_it_is_touched(
+    fake: FakeGateway, folder: Path, tmp_path: Path, *, collected: bool
+) -> None:
+    out = tmp_path / "out" if collected else None
+    fake.fails.add(b"bad")
+    (folder / "bad.wav").write_bytes(b"bad")
+    Watch(fake, folder, out=out).run()
+    fake.fails.clear()
+    touch(folder / "bad.wav")
+    watch = Watch(fake, folder, out=out).run()
+    assert (watch.failed, watch.kinds()) == (0, ["completed", "submitted"] if collected else ["submitted"])
+    assert [job["status"] for job in fake.jobs.values()] == ["failed", "completed"]
+    # What has a job that is fine keeps it.
+    touch(folder / "bad.wav")
+    assert Watch(fake, folder, out=out).run().kinds() == (["completed", "same"] if collected else ["same"])
+    assert len(fake.jobs) == 2
+
+
+def test_what_was_deleted_is_transcribed_again_when_it_is_touched(fake: FakeGateway, folder: Path) -> None:
+    (folder / "a.wav").write_bytes(b"a")
+    Watch(fake, folder).run()
+    for _ in range(3):
+        with Client(Gateway(fake.url, "k")) as client:
+            client.delete(next(iter(fake.jobs)))
+        touch(folder / "a.wav")
+        assert Watch(fake, folder).run().kinds() == ["submitted"]
+        assert list(fake.bodies.values()) == [b"a"]
+    # Also by who remembers nothing: it passes by those that were deleted, and finds the one that is there.
+    for state in (folder.parent / "state").glob("*.db"):
+        state.unlink()
+    before = fake.count("POST", "/v1/jobs")
+    watch = Watch(fake, folder).run()
+    assert watch.said == [("submitted", "a.wav", next(iter(fake.jobs)))]
+    assert (len(fake.jobs), fake.count("POST", "/v1/jobs") - before) == (1, 4)
+
+
+def test_a_key_that_may_only_submit_trusts_what_is_remembered(fake: FakeGateway, folder: Path) -> None:
+    (folder / "a.wav").write_bytes(b"a")
+    Watch(fake, folder).run()
+    job = next(iter(fake.jobs))
+    fake.scripts["GET", f"/v1/jobs/{job}"].append(Scripted(403, {"detail": "The key may not read jobs."}))
+    touch(folder / "a.wav")
+    assert Watch(fake, folder).run().said == [("same", "a.wav", job)]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has a file open")
+def test_a_file_that_is_open_for_writing_is_left_alone(
+    fake: FakeGateway, folder: Path, watching: Callable[[Watch], Watch]
+) -> None:
+    with (folder / "a.wav").open("wb") as recorder:
+        recorder.write(b"first half, ")
+        recorder.flush()
+        watch = Watch(fake, folder).run()
+        reason = "a program has the file open and may still be writing to it"
+        assert (watch.failed, watch.said[0]) == (1, ("waiting", "a.wav", reason))
+        watching(Watch(fake, folder))
+        (folder / "b.wav").write_bytes(b"nobody writes to this")
+        until(lambda: fake.jobs, seconds=20)
+        recorder.write(b"second half")
+    until(lambda: len(fake.jobs) == 2, seconds=20)
+    assert sorted(fake.bodies.values()) == [b"first half, second half", b"nobody writes to this"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who has a file open")
+def test_whether_a_file_is_open_for_writing_disturbs_nobody(folder: Path) -> None:
+    file = folder / "a.wav"
+    file.write_bytes(b"a")
+    ended = threading.Event()
+
+    def write() -> None:
+        while not ended.is_set():
+            with file.open("ab"):
+                pass
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        # A writer that comes while we look breaks our lease, which would end this process if it were told by SIGIO.
+        seen = {being_written(file) for _ in range(2000)}
+    finally:
+        ended.set()
+        writer.join()
+    assert seen == {True, False}
+    with file.open("rb"):
+        assert not being_written(file)
 
 
 def test_one_that_cannot_be_read_is_told_once_and_keeps_nobody_waiting(fake: FakeGateway, folder: Path) -> None:

@@ -2,7 +2,8 @@
 
 import sys
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -13,6 +14,7 @@ from scribewire.commands.transcribe import transcribe
 from scribewire.commands.usage import usage
 from scribewire.commands.watch import watch
 from scribewire.errors import ScribewireError
+from scribewire.output import reason
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -31,6 +33,21 @@ app.add_typer(account.app, name="account")
 app.command()(usage)
 
 
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"scribewire {version('scribewire-client')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """What every command has."""
+
+
 def main() -> None:
     """Run the command line with every command that is installed."""
     if not _is_own(sys.argv[1:]):
@@ -39,7 +56,7 @@ def main() -> None:
     try:
         app()
     except (ScribewireError, OSError) as error:
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(reason(error))}", highlight=False, soft_wrap=True)
         sys.exit(error.exit_code if isinstance(error, ScribewireError) else ScribewireError.exit_code)
 
 

@@ -42,6 +42,18 @@ def is_address(url: str) -> bool:
     return fine and parts.scheme in {"http", "https"} and not (parts.username or parts.query or parts.fragment)
 
 
+def no_address(url: str) -> str:
+    """What to tell about a text that is no gateway's address; not what may be a password in it."""
+    if "@" in url:
+        return f"this is not the address of a gateway, such as {EXAMPLE}, which has neither a user nor a password in it"
+    return f"{url} is not the address of a gateway, such as {EXAMPLE}"
+
+
+def is_key(key: str) -> bool:
+    """Whether a text can be sent as a key."""
+    return key.isascii() and key.isprintable() and " " not in key
+
+
 def home() -> Path:
     """The data folder of a platform on this machine: SCRIBEWIRE_HOME, else the user's data folder."""
     if chosen := os.environ.get("SCRIBEWIRE_HOME"):
@@ -70,7 +82,9 @@ def discover() -> Gateway:
     NotConfigured
         When no gateway is known, or nothing that opens it; says what to do.
     """
-    key = os.environ.get("SCRIBEWIRE_API_KEY")
+    key = os.environ.get("SCRIBEWIRE_API_KEY", "").strip()
+    if not is_key(key):
+        raise NotConfigured("SCRIBEWIRE_API_KEY has characters that no key has: was something else copied?")
     url = address()
     if url is None:
         msg = (

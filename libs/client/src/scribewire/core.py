@@ -1,7 +1,7 @@
 """What a blocking client and an asynchronous one have in common."""
 
 from scribewire.caller import ApiKey, Caller, Credential
-from scribewire.config import EXAMPLE, Gateway, discover, is_address
+from scribewire.config import Gateway, discover, is_address, no_address
 from scribewire.errors import NotConfigured
 from scribewire.logins import InMemory
 from scribewire.session import Session
@@ -28,7 +28,7 @@ class Core:
         self.gateway = gateway or discover()
         """Where it calls."""
         if not is_address(self.gateway.url):
-            raise NotConfigured(f"{self.gateway.url} is not the address of a gateway, such as {EXAMPLE}")
+            raise NotConfigured(no_address(self.gateway.url))
         self._patience = patience
         credential: Credential
         if self.gateway.keep is not None:

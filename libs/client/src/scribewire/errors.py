@@ -41,6 +41,8 @@ class Problem(ScribewireError):  # noqa: N818 - RFC 9457's word
         The HTTP status.
     document
         The whole problem document.
+    kind
+        The last word of the document's type, such as ``job-deleted``; empty where it has none.
     retry_after
         Seconds the gateway asked to wait, or None.
     """
@@ -48,6 +50,7 @@ class Problem(ScribewireError):  # noqa: N818 - RFC 9457's word
     def __init__(self, status: int, document: Mapping[str, Any], retry_after: float | None = None) -> None:
         self.status = status
         self.document = document
+        self.kind = str(document.get("type") or "").rpartition(":")[2].rpartition("/")[2]
         self.retry_after = retry_after
         if status in {401, 403}:
             self.exit_code = 3
@@ -76,8 +79,8 @@ class NotOffered(ScribewireError):  # noqa: N818 - named for the state
 class FileChanged(ScribewireError):  # noqa: N818 - named for what happened
     """A file was written to while it was sent."""
 
-    def __init__(self) -> None:
-        super().__init__("the file changed while it was read: is it still being written?")
+    def __init__(self, message: str = "the file changed while it was read: is it still being written?") -> None:
+        super().__init__(message)
 
 
 class JobFailed(ScribewireError):  # noqa: N818 - the event's name

@@ -1,6 +1,7 @@
 """What commands write: transcripts to standard output or files, tables and JSON for programs."""
 
 import json
+import math
 import os
 import re
 import sys
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Annotated, Any, BinaryIO
 
 import typer
+
+from scribewire.errors import Problem
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON, for programs.")]
 
@@ -34,6 +37,26 @@ def show(source: Path, content: bytes, *, heading: bool) -> None:
     out.flush()
 
 
+def reason(error: Exception) -> str:
+    """What to tell of an error: the gateway's words and when to come again, or the file that is in the way."""
+    if isinstance(error, OSError) and error.strerror:
+        named = f"{error.filename}: " if error.filename is not None else ""
+        return f"{named}{error.strerror.lower()}"
+    if isinstance(error, Problem) and error.kind == "unauthorized":
+        return "the gateway does not take the key or the login: `scribewire login`, or set another SCRIBEWIRE_API_KEY"
+    if isinstance(error, Problem) and error.retry_after:
+        return f"{error} Try again in {_span(error.retry_after)}."
+    return str(error)
+
+
+def _span(seconds: float) -> str:
+    """A time in the largest unit of which it has two, rounded up."""
+    for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds > 2 * length:
+            return f"{math.ceil(seconds / length)} {unit}"
+    return f"{math.ceil(seconds)} s"
+
+
 @contextmanager
 def whole(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     """A new file, made beside its place and moved there when it is whole; readable by nobody else.
@@ -41,8 +64,12 @@ def whole(path: Path, *, force: bool) -> Iterator[BinaryIO]:
     Raises
     ------
     typer.BadParameter
-        When a file is there already, unless ``force`` replaces it.
+        When a file is there already, unless ``force`` replaces it, or no file can be there.
     """
+    if path.is_dir():
+        raise typer.BadParameter(f"{path} is a folder: name a file")
+    if not path.parent.is_dir():
+        raise typer.BadParameter(f"there is no folder {path.parent}")
     if path.exists() and not force:
         raise typer.BadParameter(f"{path} is there already; --force replaces it")
     descriptor, fresh = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -29,8 +29,10 @@ class Source:
                 parts = urlsplit(text)
             except ValueError as error:
                 raise typer.BadParameter(f"this is no address: {error}") from error
+            if not parts.hostname:
+                raise typer.BadParameter("this is no address: it names no host")
             last = Path(unquote(parts.path, errors="replace")).name
-            return cls(Path(last.replace("\0", "") or parts.hostname or "address"), text)
+            return cls(Path(last.replace("\0", "") or parts.hostname), text)
         path = Path(text)
         try:
             with path.open("rb"):

@@ -5,6 +5,8 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
 from uuid import uuid4
@@ -36,12 +38,18 @@ ENDED = frozenset({"completed", "failed", "cancelled"})
 @app.command()
 def submit(
     manifest: Annotated[
-        Path,
+        Path | None,
         typer.Argument(help="JSON lines or CSV of url, blob or upload, options, reference; - reads standard input."),
-    ],
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(help="Instead of a manifest: everything that was dropped below this name.")
+    ] = None,
     option: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME=VALUE", help="Of every item, such as language=de; a line's own come before."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Of every item, such as language=de or priority=deferred; a line's own come before.",
+        ),
     ] = None,
     kind: Annotated[str | None, typer.Option("--format", help="ndjson or csv; found out by default.")] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse the whole manifest when one line is bad.")] = False,
@@ -51,22 +59,21 @@ def submit(
     wait: Wait = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send a manifest, streamed, and write the batch's id to standard output."""
+    """Send a manifest, streamed, or a prefix, and write the batch's id to standard output."""
     if kind is not None and kind not in MEDIA_TYPES:
         raise typer.BadParameter(f"--format is one of {', '.join(MEDIA_TYPES)}")
-    key = idempotency_key or str(uuid4())
-    with tempfile.TemporaryDirectory(prefix="scribewire-") as folder, Client() as client:
-        file = manifest
-        if str(manifest) == "-":
-            # Kept aside, not in memory, so that it can be sent again after a cut.
-            file = Path(folder) / "manifest"
-            with file.open("wb") as copy:
-                shutil.copyfileobj(sys.stdin.buffer, copy)
-        elif not manifest.is_file():
-            raise typer.BadParameter(f"{manifest} is not a file")
-        found: Manifest = "csv" if kind == "csv" else "ndjson" if kind else kind_of(file)
+    if (manifest is None) == (prefix is None):
+        raise typer.BadParameter("say what to transcribe: a manifest, or --prefix, and not both")
+    if prefix is not None and (kind is not None or strict):
+        raise typer.BadParameter("--format and --strict are about a manifest, and --prefix has none")
+    key, options = idempotency_key or str(uuid4()), _options(option)
+    with Client() as client, _manifest(manifest) as file:
         try:
-            batch = client.submit_batch(file, kind=found, options=_options(option), strict=strict, idempotency_key=key)
+            if file is None:
+                batch = client.submit_prefix(prefix or "", options=options, idempotency_key=key)
+            else:
+                found: Manifest = "csv" if kind == "csv" else "ndjson" if kind else kind_of(file)
+                batch = client.submit_batch(file, kind=found, options=options, strict=strict, idempotency_key=key)
         except Unreachable as error:
             raise Unreachable(f"{error}; to repeat this safely, add --idempotency-key {key}") from error
         if wait:
@@ -98,6 +105,7 @@ def report(batch_id: str) -> None:
         client.batch_report(batch_id, file)
         file.seek(0)
         shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
 
 
 @app.command()
@@ -154,6 +162,24 @@ def delete(batch_id: str) -> None:
     """Stop a batch and erase everything of it, its jobs included."""
     with Client() as client:
         client.delete_batch(batch_id)
+
+
+@contextmanager
+def _manifest(named: Path | None) -> Iterator[Path | None]:
+    """A manifest as a file, also where it comes from standard input; None for none."""
+    if named is None:
+        yield None
+    elif str(named) != "-":
+        if not named.is_file():
+            raise typer.BadParameter(f"{named} is not a file")
+        yield named
+    else:
+        with tempfile.TemporaryDirectory(prefix="scribewire-") as folder:
+            # Kept aside, not in memory, so that it can be sent again after a cut.
+            file = Path(folder) / "manifest"
+            with file.open("wb") as copy:
+                shutil.copyfileobj(sys.stdin.buffer, copy)
+            yield file
 
 
 def _options(pairs: list[str] | None) -> dict[str, list[str]]:

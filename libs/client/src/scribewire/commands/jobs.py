@@ -54,6 +54,8 @@ def get(
     """Write a finished job's transcript to standard output."""
     with Client() as client:
         sys.stdout.buffer.write(client.transcript(job_id, format=format.value, language=language))
+    # Here, where it is known what to do when nobody reads, and not as Python ends.
+    sys.stdout.buffer.flush()
 
 
 @app.command()

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import typer
 
 from scribewire.client import Client
-from scribewire.config import EXAMPLE, Gateway, address, discover, is_address
+from scribewire.config import Gateway, address, discover, is_address, no_address
 from scribewire.errors import NotConfigured, Problem
 from scribewire.logins import LoginFile
 from scribewire.output import AsJson, print_json
@@ -125,7 +125,7 @@ def _where(url: str | None, *, insecure: bool) -> str:
     if not where:
         raise NotConfigured("no gateway is known: say which with --url, or run `scribewire up --detach`")
     if not is_address(where):
-        raise typer.BadParameter(f"{where} is not the address of a gateway, such as {EXAMPLE}")
+        raise typer.BadParameter(no_address(where))
     parts = urlsplit(where)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK and not insecure:
         raise typer.BadParameter(f"{where} would get the password unencrypted: use https, or --insecure")

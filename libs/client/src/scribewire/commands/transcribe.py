@@ -16,9 +16,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from scribewire.client import Client
+from scribewire.commands.priority import Priority, when
 from scribewire.errors import JobFailed, ScribewireError
 from scribewire.models import TERMINAL, Job
-from scribewire.output import AsJson, destination, print_json, show
+from scribewire.output import AsJson, destination, print_json, reason, show
 from scribewire.source import Source
 from scribewire.submitting import BIG, failure, fetch, options_of, send
 from scribewire.verbs.unfinished import NOT_KEPT, Unfinished, unfinished
@@ -57,7 +58,9 @@ def transcribe(
         typer.Argument(parser=Source.parse, metavar="FILE|URL", help="Audio or video; an address is fetched."),
     ],
     format: Annotated[Format, typer.Option("--format", "-f", help="Of the transcript.")] = Format.txt,  # noqa: A002
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Folder for one file each.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", file_okay=False, help="Folder for one file each.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="Spoken language, BCP 47; en by default.")] = None,
     translate: Annotated[list[str] | None, typer.Option(help="Also translate into this language.")] = None,
     provider: Annotated[str | None, typer.Option(help="Recognition engine.")] = None,
@@ -70,7 +73,18 @@ def transcribe(
         str | None,
         typer.Option(help="Store the audio in this format as well: wav, mp3, ogg, opus, flac; see `jobs audio`."),
     ] = None,
-    bulk: Annotated[bool, typer.Option("--bulk", help="Behind interactive work.")] = False,
+    priority: Annotated[
+        Priority | None, typer.Option(help="interactive by default; bulk comes behind it, deferred when there is room.")
+    ] = None,
+    bulk: Annotated[bool, typer.Option("--bulk", help="The same as --priority bulk.")] = False,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="With --priority deferred: when the work begins at the latest, such as 2026-12-01T06:00; without a "
+            "zone it is this machine's time.",
+        ),
+    ] = None,
     reuse: Annotated[
         bool, typer.Option(" /--no-reuse", help="Work anew where an earlier job had the same file and options.")
     ] = True,
@@ -88,7 +102,7 @@ def transcribe(
         diarize=diarize or None,
         plugins=None if plugins is None else tuple(filter(None, plugins.split(","))),
         audio_format=audio_format,
-        priority="bulk" if bulk else None,
+        **when(priority, bulk=bulk, deadline=deadline),
         reuse=None if reuse else False,
     )
     errors = Console(stderr=True)
@@ -112,7 +126,7 @@ def transcribe(
                     errors.print(escape(str(path)), highlight=False, soft_wrap=True)
     for outcome in outcomes:
         if outcome.error:
-            text = f"[red]{escape(str(outcome.source))}[/red]: {escape(str(outcome.error))}"
+            text = f"[red]{escape(str(outcome.source))}[/red]: {escape(reason(outcome.error))}"
             errors.print(text, highlight=False, soft_wrap=True)
         if not output and not as_json:
             for content in outcome.transcripts.values():
@@ -147,7 +161,7 @@ class Work:
                 self._one(outcome, bar, None)
         except (ScribewireError, OSError) as error:
             self._bars.update(bar, state="failed")
-            outcome.error = error if isinstance(error, ScribewireError) else ScribewireError(str(error))
+            outcome.error = error if isinstance(error, ScribewireError) else ScribewireError(reason(error))
         return outcome
 
     def _one(self, outcome: Outcome, bar: Any, memory: Unfinished | None) -> None:

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from scribewire.client import Client
+from scribewire.commands.priority import Priority
 from scribewire.commands.transcribe import Format
-from scribewire.errors import NotConfigured, Problem, ScribewireError, Unreachable
+from scribewire.errors import Problem, ScribewireError, Unreachable
 from scribewire.submitting import options_of
 from scribewire.watching.memory import remembering
 from scribewire.watching.scan import MEDIA
@@ -21,7 +22,8 @@ from scribewire.watching.work import Collect, Kind, Submit
 def watch(
     folder: Annotated[Path, typer.Argument(exists=True, file_okay=False, help="What appears here is submitted.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--out", "--output", help="Folder for the transcripts; none by default.")
+        Path | None,
+        typer.Option("-o", "--out", "--output", file_okay=False, help="Folder for the transcripts; none by default."),
     ] = None,
     format: Annotated[Format, typer.Option("--format", "-f", help="Of the transcripts.")] = Format.txt,  # noqa: A002
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders below as well.")] = False,
@@ -40,12 +42,16 @@ def watch(
         str | None,
         typer.Option(help="Store the audio in this format as well: wav, mp3, ogg, opus, flac; see `jobs audio`."),
     ] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="bulk is behind what somebody waits for, deferred is done when there is room.")
+    ] = Priority.bulk,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, one event a line.")] = False,
 ) -> None:
     """Submit every recording that appears in a folder, once, also over restarts; files are never moved or changed.
 
-    A file is taken when it stopped changing. One that cannot be read is tried again. A signal ends it after what is on
-    its way; a second one at once.
+    A file is taken when it stopped changing. One that cannot be read is tried again.
+
+    A signal ends it after what is on its way; a second one at once.
     """
     options = options_of(
         language=language,
@@ -54,7 +60,7 @@ def watch(
         model=model,
         diarize=diarize or None,
         audio_format=audio_format,
-        priority="bulk",
+        priority=priority.value,
     )
     folder = folder.resolve()
     if output is not None:
@@ -69,7 +75,6 @@ def watch(
         with telling:
             typer.echo(line, err=kind == "waiting" and not as_json)
 
-    stop = _stopped_by_signals()
     with Client() as client, remembering(client.gateway.url, folder) as memory:
         submit = Submit(client, memory, options, say)
         collect = None
@@ -77,8 +82,9 @@ def watch(
             collect = Collect(client, memory, folder=folder, output=output, suffix=format.value, say=say)
         wishes = Wishes(folder, pattern or MEDIA, recursive, output, settle, every)
         watcher = Watcher(wishes, memory, submit, collect, say)
+        # Nothing is on its way yet: a signal ends it at once, however long the gateway takes to answer.
         _reach(client, once=once)
-        watcher.run(stop, once=once)
+        watcher.run(_stopped_by_signals(), once=once)
     if once and watcher.failed:
         raise typer.Exit(ScribewireError.exit_code)
 
@@ -94,7 +100,7 @@ def _reach(client: Client, *, once: bool) -> None:
     except Problem as problem:
         # A key may be allowed to submit and not to read.
         if problem.status == 401:
-            raise NotConfigured(str(problem)) from problem
+            raise
 
 
 def _stopped_by_signals() -> threading.Event:

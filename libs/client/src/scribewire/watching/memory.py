@@ -25,12 +25,21 @@ CREATE TABLE IF NOT EXISTS files (
     job TEXT,
     looked REAL NOT NULL
 ) STRICT"""
+_LOST_TABLE = """
+CREATE TABLE IF NOT EXISTS lost (key TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (key, job)) STRICT"""
 _BY_SIGNATURE = "CREATE INDEX IF NOT EXISTS by_signature ON files (inode, mtime_ns)"
 _BY_KEY = "CREATE INDEX IF NOT EXISTS by_key ON files (key)"
 _BY_STATE = "CREATE INDEX IF NOT EXISTS by_state ON files (state, looked)"
 
 _KNOWS = "SELECT 1 FROM files WHERE inode = ? AND mtime_ns = ? AND device = ? AND size = ?"
-_SAME = "SELECT job FROM files WHERE key = ? AND job IS NOT NULL AND state IN ('submitted', 'completed') LIMIT 1"
+_SAME = """
+SELECT job FROM files
+ WHERE key = ? AND job IS NOT NULL AND state IN ('submitted', 'completed')
+   AND NOT EXISTS (SELECT 1 FROM lost WHERE lost.key = files.key AND lost.job = files.job)
+ LIMIT 1"""
+_LOST = "INSERT OR IGNORE INTO lost VALUES (?, ?)"
+_LOST_OF = "INSERT OR IGNORE INTO lost SELECT key, job FROM files WHERE path = ? AND job IS NOT NULL"
+_ATTEMPTS = "SELECT count(*) FROM lost WHERE key = ?"
 _KEEP = "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _OPEN = "SELECT path, job FROM files WHERE state = 'submitted' ORDER BY looked LIMIT ?"
 _ANY_OPEN = "SELECT count(*) FROM files WHERE state = 'submitted'"
@@ -60,7 +69,7 @@ class Memory:
         self._alone = threading.Lock()
         # Of a folder with many files all are asked for at each look.
         self._known: set[Signature] = set()
-        for statement in (_TABLE, _BY_KEY, _BY_SIGNATURE, _BY_STATE):
+        for statement in (_TABLE, _LOST_TABLE, _BY_KEY, _BY_SIGNATURE, _BY_STATE):
             self._do(statement)
 
     def knows(self, signature: Signature) -> bool:
@@ -73,9 +82,17 @@ class Memory:
         return True
 
     def same(self, key: str) -> str | None:
-        """The job of a file with the same content and options."""
+        """The job of a file with the same content and options, unless it came to nothing."""
         rows = self._do(_SAME, (key,))
         return str(rows[0][0]) if rows else None
+
+    def lost(self, key: str, job: str) -> None:
+        """A job of this content and these options came to nothing: it failed, or is gone."""
+        self._do(_LOST, (key, job))
+
+    def attempts(self, key: str) -> int:
+        """How many jobs of this content and these options came to nothing."""
+        return int(self._do(_ATTEMPTS, (key,))[0][0])
 
     def keep(self, path: Path, signature: Signature, key: str, state: str, job: str | None) -> None:
         """Remember what became of a file."""
@@ -96,6 +113,8 @@ class Memory:
 
     def ended(self, path: Path, state: str) -> None:
         """The job of a file ended, and what there was to write is written."""
+        if state == "failed":
+            self._do(_LOST_OF, (str(path),))
         self._do(_ENDED, (state, str(path)))
 
     def _do(self, statement: str, values: tuple[Any, ...] = ()) -> list[Any]:

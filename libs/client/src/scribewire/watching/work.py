@@ -15,6 +15,7 @@ from scribewire.source import Source
 from scribewire.submitting import BIG, failure, fetch, send
 from scribewire.verbs.unfinished import Unfinished, unfinished
 from scribewire.watching.memory import Memory, Open
+from scribewire.watching.writers import being_written
 
 Kind = Literal["submitted", "same", "completed", "failed", "refused", "waiting"]
 Say = Callable[[Kind, Path, str], None]
@@ -23,12 +24,19 @@ Say = Callable[[Kind, Path, str], None]
 REFUSED = frozenset({400, 413, 415, 422})
 """Answers by which a file as it is will never be taken."""
 
+FOR_NOTHING = TERMINAL - {"completed"}
+"""Where a job ends of which there is no transcript."""
+
+MOST_DELETED = 20
+"""Jobs with the same content, deleted and unknown here, that are passed by in one go."""
+
 
 class Submit:
     """Submits files, each content once.
 
     The Idempotency-Key comes from the content, so a submit whose answer was never seen, as by a crash, is repeated
-    without making a second job; an upload in parts is taken up where it was.
+    without making a second job; an upload in parts is taken up where it was. It also comes from the number of earlier
+    jobs that came to nothing, so a file that is touched after its job failed or was deleted gets another one.
     """
 
     def __init__(self, client: Client, memory: Memory, options: Mapping[str, Any], say: Say) -> None:
@@ -43,18 +51,21 @@ class Submit:
         Raises
         ------
         FileChanged
-            When it is being written to; OSError when it cannot be read, `ScribewireError` when the gateway is away.
+            When it is being written to, or open for that; OSError when it cannot be read, `ScribewireError` when the
+            gateway is away.
         """
+        if being_written(path):
+            raise FileChanged("a program has the file open and may still be writing to it")
         key = self._key(path)
         if Signature.of(path.stat()) != signature:
             raise FileChanged
-        if (job := self._memory.same(key)) is not None:
+        if (job := self._same(key)) is not None:
             self._memory.keep(path, signature, key, "submitted", job)
             self._say("same", path, job)
             return True
         try:
             with self._resumable(path, signature) as upload:
-                job = send(self._client, Source(path), self._options, memory=upload, idempotency_key=key)["id"]
+                job = self._send(path, upload, key)
                 self._memory.keep(path, signature, key, "submitted", job)
                 if upload is not None:
                     # Not before the job is kept: whoever is killed in between would upload all of it again.
@@ -67,6 +78,37 @@ class Submit:
             return False
         self._say("submitted", path, job)
         return True
+
+    def _same(self, key: str) -> str | None:
+        """A job with the same content and options that there is still something to expect of."""
+        while (job := self._memory.same(key)) is not None and self._came_to_nothing(job):
+            self._memory.lost(key, job)
+        return job
+
+    def _came_to_nothing(self, job: str) -> bool:
+        try:
+            return self._client.job(job)["status"] in FOR_NOTHING
+        except Problem as problem:
+            # A key may be allowed to submit and not to read.
+            if problem.status not in {403, 404}:
+                raise
+            return problem.status == 404
+
+    def _send(self, path: Path, upload: Unfinished | None, key: str) -> str:
+        for _ in range(MOST_DELETED):
+            before = self._memory.attempts(key)
+            named = f"{key}-{before}" if before else key
+            try:
+                job = send(self._client, Source(path), self._options, memory=upload, idempotency_key=named)
+            except Problem as problem:
+                if problem.kind != "job-deleted":
+                    raise
+                refused = problem
+            else:
+                return job["id"]
+            # Counted by its number, as nobody knows its id: once, whoever else finds the same.
+            self._memory.lost(key, f"deleted-{before}")
+        raise refused
 
     def _resumable(self, path: Path, signature: Signature) -> AbstractContextManager[Unfinished | None]:
         if signature.size < BIG:
