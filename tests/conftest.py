@@ -1,6 +1,8 @@
 """Fixtures of the whole tree: real Kafka, PostgreSQL and Azurite, once per session and only if a test asks for them."""
 
+import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -11,8 +13,17 @@ from support.platform import START_SECONDS, fresh_database, running_kafka, runni
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the option that writes golden files anew instead of comparing with them."""
+    """Add the option that writes golden files anew, and the setting that says what may run beside the others."""
     parser.addoption("--update-test-data", action="store_true", help="write the golden files in tests/data anew")
+    parser.addini("beside", "files and folders of tests that may run in a second process", type="paths", default=[])
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep in one process, and in order, what shares Kafka or measures; xdist gives the rest to whoever is free."""
+    paths = config.getini("beside")
+    for item in items:
+        if not any(item.path.is_relative_to(path) for path in paths):
+            item.add_marker(pytest.mark.xdist_group("platform"))
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +68,25 @@ def azurite() -> Iterator[str]:
             yield connection
     except NoAzurite as reason:
         pytest.skip(f"Azurite: {reason}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let those with deadlines go first: a process that has come to what runs beside them has none of them left."""
+    if "PYTEST_XDIST_WORKER" in os.environ and item.get_closest_marker("xdist_group") is None:
+        os.setpriority(os.PRIO_PROCESS, 0, max(5, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process knows to the one that reports."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["started"] = START_SECONDS
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what such a process knows; one that died told nothing."""
+    for part, seconds in getattr(node, "workeroutput", {}).get("started", {}).items():
+        START_SECONDS[part] = max(seconds, START_SECONDS.get(part, 0.0))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -126,7 +126,7 @@ def _claims(issuer: FakeIssuer) -> dict[str, str]:
         "a long subject": {"sub": "a" * 300},
     }
     found = {name: issuer.token(**changed) for name, changed in changes.items()}
-    claims = json.dumps(issuer.claims())
+    claims = json.dumps(issuer.claims(exp=now + 3600))  # the clock may have gone on since
     raw = {
         "two subjects": claims[:-1] + ', "sub": "auth0|eve"}',
         "two audiences by name": claims.replace('"aud"', '"aud": "https://other.test", "aud"'),

@@ -140,7 +140,11 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         keyfile.generate(tmp_path / "nowhere" / "encryption.keys")
 
 
-@pytest.mark.parametrize("content", [None, "", "secret-but-no-key\n", f"{OLD}\nsecret-but-no-key\n"])
+@pytest.mark.parametrize(
+    "content",
+    [None, "", "secret-but-no-key\n", f"{OLD}\nsecret-but-no-key\n"],
+    ids=["no file", "empty", "no key", "a key and another line"],
+)
 def test_a_file_without_keys_is_an_error_that_quotes_nothing(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "encryption.keys"
     if content is not None:

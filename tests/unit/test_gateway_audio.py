@@ -119,6 +119,8 @@ def test_a_job_shows_the_recording_and_its_stored_audio_apart() -> None:
     assert told_of(recording) == {"media": recording, "audio": None}
 
 
-@pytest.mark.parametrize(("audio_format", "link"), [("flac", f"/v1/jobs/{JOB}/audio"), (None, None)])
+@pytest.mark.parametrize(
+    ("audio_format", "link"), [("flac", f"/v1/jobs/{JOB}/audio"), (None, None)], ids=["asked for", "not asked for"]
+)
 def test_a_job_links_to_the_audio_it_asked_for(audio_format: str | None, link: str | None) -> None:
     assert Links.of(JOB, JobOptions(audio_format=audio_format)).audio == link

@@ -71,7 +71,9 @@ async def test_nobody_costs_the_same_as_a_wrong_password(
     assert costs == [expected] * 4
 
 
-@pytest.mark.parametrize("old", [OLD, OLD.upper().replace("SHA256", "sha256"), BCRYPT])
+@pytest.mark.parametrize(
+    "old", [OLD, OLD.upper().replace("SHA256", "sha256"), BCRYPT], ids=["SHA-256", "in capitals", "bcrypt"]
+)
 async def test_an_imported_hash_is_checked_once_and_replaced(keeper: Passwords, old: str) -> None:
     verdict = await keeper.check("weak", old, bcrypt_left=True)
     assert verdict.right
