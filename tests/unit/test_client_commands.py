@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from common.audio_formats import AUDIO_FORMATS
+from scribewire.commands import audio
 from scribewire_local.ports import free_port
 
 
@@ -55,3 +57,7 @@ def test_without_an_address_it_says_what_to_do(tmp_path: Path) -> None:
 def test_wrong_use_ends_with_2(tmp_path: Path) -> None:
     assert scribewire("transcribe", str(tmp_path / "missing.wav")).returncode == 2
     assert scribewire("jobs", "--limit", "many").returncode == 2
+
+
+def test_the_help_names_the_audio_formats_that_there_are() -> None:
+    assert tuple(AUDIO_FORMATS) == audio.AUDIO_FORMATS

@@ -139,9 +139,20 @@ def test_a_completion_without_an_answer_is_asked_for(client: Client, fake: FakeG
 
 
 def test_an_address_elsewhere_gets_no_key(client: Client, fake: FakeGateway, file: Path) -> None:
-    fake.uploads.location = "http://127.0.0.2:1/v1/uploads/"
-    with pytest.raises(ScribewireError, match="elsewhere"):
+    with serving() as elsewhere:
+        # So says a gateway that the public finds under another name than this client goes by.
+        fake.uploads.location = f"{elsewhere.url}/v1/uploads/"
+        job = client.upload(file)
+        assert elsewhere.requests == []
+    assert fake.bodies[job["id"]] == file.read_bytes()
+
+
+@pytest.mark.parametrize("location", ["", "http://127.0.0.2:1/v1/uploads/../account?", "/v1/uploads/é"])
+def test_an_address_without_an_id_is_refused(client: Client, fake: FakeGateway, file: Path, location: str) -> None:
+    fake.scripts["POST", "/v1/uploads"].append(Scripted(201, headers={"Location": location}))
+    with pytest.raises(ScribewireError, match="which id"):
         client.upload(file)
+    assert fake.count("HEAD", "*") == 0
 
 
 def test_held_for_a_batch_it_becomes_no_job(client: Client, fake: FakeGateway, file: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import AliasChoices
+from pydantic import AliasChoices, TypeAdapter
+from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from common import settings as common_settings
@@ -15,11 +16,17 @@ from scribewire_local.parts import SERVICES
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+DOCUMENTED = {
+    name
+    for row in re.findall(r"^\| (`[A-Z].*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    for name in re.findall(r"`([A-Z0-9_]+)`", row)
+} | {"DEEPGRAM_BASE_URL", "OPENAI_BASE_URL"}
+WITH_ENGINES = {"gateway", "transcriber", "translator"}
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
 
 
-def known_variables(service: str) -> set[str]:
-    """Every environment variable that a service's settings read."""
+def fields(service: str) -> list[tuple[set[str], FieldInfo]]:
+    """The settings of a service that it can be given, each with the environment variables that it is read from."""
     modules = [common_settings, importlib.import_module(f"{service}.settings")]
     classes = [
         value
@@ -27,14 +34,16 @@ def known_variables(service: str) -> set[str]:
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, BaseSettings)
     ]
-    names: set[str] = set()
+    found = []
     for cls in classes:
+        if cls is common_settings.ProviderSettings and service not in WITH_ENGINES:
+            continue
         prefix = str(cls.model_config.get("env_prefix", ""))
         for name, field in cls.model_fields.items():
             alias = field.validation_alias
             choices = alias.choices if isinstance(alias, AliasChoices) else [alias or f"{prefix}{name}"]
-            names |= {str(choice).upper() for choice in choices}
-    return names
+            found.append(({str(choice).upper() for choice in choices}, field))
+    return found
 
 
 def ours() -> dict[str, dict[str, Any]]:
@@ -50,8 +59,28 @@ def test_every_service_of_the_workspace_is_there() -> None:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_variable_is_one_the_service_reads(service: str) -> None:
-    known = known_variables(service)
+    known = {name for names, _ in fields(service) for name in names}
     assert set(ours()[service]["environment"]) - known == set()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_every_setting_of_the_readme_reaches_who_reads_it(service: str) -> None:
+    environment = set(ours()[service]["environment"])
+    told = [names for names, _ in fields(service) if names & DOCUMENTED]
+    assert told
+    assert [names for names in told if not names & environment] == []
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_what_is_not_set_is_as_without_compose(service: str) -> None:
+    environment = ours()[service]["environment"]
+    differing = {}
+    for names, field in fields(service):
+        for name in names & set(environment):
+            default = re.fullmatch(r"\$\{\w+:-([^$]+)\}", environment[name] or "")
+            if default and TypeAdapter[Any](field.annotation or str).validate_python(default[1]) != field.default:
+                differing[name] = default[1]
+    assert differing == {}
 
 
 def test_everything_published_is_on_loopback() -> None:
@@ -62,7 +91,7 @@ def test_everything_published_is_on_loopback() -> None:
 
 def test_no_secret_has_a_value_in_the_file() -> None:
     text = (ROOT / "docker-compose.yml").read_text()
-    secret = re.compile(r"^\s*\w*(?:PASSWORD|_KEY|SECRET)\w*:\s*(?P<value>\S.*)$", re.MULTILINE)
+    secret = re.compile(r"^\s*\w*(?:PASSWORD|_KEY|SECRET)\w*:[ \t]*(?P<value>\S.*)$", re.MULTILINE)
     values = [found["value"] for found in secret.finditer(text)]
     assert values
     assert [value for value in values if not value.startswith(("${", "/run/secrets/"))] == []

@@ -16,6 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from scribewire.client import Client
+from scribewire.commands.audio import STORED_AUDIO
 from scribewire.commands.priority import Priority, when
 from scribewire.errors import JobFailed, ScribewireError
 from scribewire.models import TERMINAL, Job
@@ -69,10 +70,7 @@ def transcribe(
     plugins: Annotated[
         str | None, typer.Option(help="Plug-ins, separated by commas, in the order in which they run; '' for none.")
     ] = None,
-    audio_format: Annotated[
-        str | None,
-        typer.Option(help="Store the audio in this format as well: wav, mp3, ogg, opus, flac; see `jobs audio`."),
-    ] = None,
+    audio_format: Annotated[str | None, typer.Option(help=STORED_AUDIO)] = None,
     priority: Annotated[
         Priority | None, typer.Option(help="interactive by default; bulk comes behind it, deferred when there is room.")
     ] = None,

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scribewire.client import Client
+from scribewire.commands.audio import STORED_AUDIO
 from scribewire.commands.priority import Priority
 from scribewire.commands.transcribe import Format
 from scribewire.errors import Problem, ScribewireError, Unreachable
@@ -38,10 +39,7 @@ def watch(
     provider: Annotated[str | None, typer.Option(help="Recognition engine.")] = None,
     model: Annotated[str | None, typer.Option(help="The engine's model.")] = None,
     diarize: Annotated[bool, typer.Option("--diarize", help="Tell speakers apart.")] = False,
-    audio_format: Annotated[
-        str | None,
-        typer.Option(help="Store the audio in this format as well: wav, mp3, ogg, opus, flac; see `jobs audio`."),
-    ] = None,
+    audio_format: Annotated[str | None, typer.Option(help=STORED_AUDIO)] = None,
     priority: Annotated[
         Priority, typer.Option(help="bulk is behind what somebody waits for, deferred is done when there is room.")
     ] = Priority.bulk,

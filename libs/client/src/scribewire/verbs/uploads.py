@@ -1,6 +1,7 @@
 """Resumable uploads by tus 1.0: one streaming request, taken up where it broke off, also by another process."""
 
 import json
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from mimetypes import guess_type
@@ -24,6 +25,8 @@ AGAIN = BUSY | {408, 409, 423, 425, 460, 500, 502, 504}
 REFUSED = frozenset({400, 413, 415, 422})
 """Answers by which the gateway never wants this upload, however often it is taken up."""
 MOST_STARTS = 3
+UPLOAD_ID = re.compile(r"(?:^|/)([\w-]+)\Z", re.ASCII)
+"""The last part of an upload's address."""
 FINISHING = 1.0
 """Seconds after which an upload that was sent whole and is gone is looked for once more."""
 
@@ -220,16 +223,15 @@ class Upload:
         return Request(method="PATCH", path=self._path, headers=headers, body=body)
 
     def _own(self, answer: httpx.Response) -> str:
-        """The path of a new upload; it must be at the gateway itself, as it is sent the same credential."""
-        here = httpx.URL(self._caller.url)
-        try:
-            there = httpx.URL(f"{self._caller.url}/v1/uploads").join(str(answer.headers.get("Location", "")))
-        except httpx.InvalidURL as error:
-            raise ScribewireError(f"the gateway gave the upload an address that is none: {error}") from error
-        # The scheme may differ: behind a proxy that ends TLS a gateway can take itself for http.
-        if (there.host, there.port) != (here.host, here.port):
-            raise ScribewireError(f"the gateway sent the upload elsewhere, to {there.host}: it is not followed")
-        return there.raw_path.decode().removeprefix(here.path.rstrip("/"))
+        """The path of a new upload, always at the gateway that this client knows.
+
+        Of the address only the id is taken: the gateway says it by the name under which the public finds it, which need
+        not be the one that this client goes by, and another host would be sent the credential.
+        """
+        named = UPLOAD_ID.search(str(answer.headers.get("Location", "")))
+        if named is None:
+            raise ScribewireError("the gateway did not say by which id the upload goes on")
+        return f"/v1/uploads/{named[1]}"
 
 
 def _offset(answer: httpx.Response) -> int:

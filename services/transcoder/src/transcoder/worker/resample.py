@@ -71,7 +71,8 @@ def silent(form: Form, samples: int) -> Iterator[AudioFrame]:
     while samples > 0:
         frame = AudioFrame(form.samples, form.layout, min(samples, _SILENCE))
         frame.sample_rate = form.rate
-        for plane in frame.planes:
+        # PyAV names one plane too many where there are eight: writing to it ends the process.
+        for plane in frame.planes[: frame.layout.nb_channels if frame.format.is_planar else 1]:
             plane.update((b"\x80" if form.samples.startswith("u8") else b"\0") * plane.buffer_size)
         samples -= frame.samples
         yield frame
