@@ -207,7 +207,8 @@ RETURNING b.id AS batch_id, counted.items"""
 
 GIVE_UP_CLAIMS = f"""
 WITH moved AS (
-    UPDATE batch_items AS i SET state = 'cancelled', ended_at = now()
+    UPDATE batch_items AS i
+       SET state = 'cancelled', ended_at = now(), job_id = CASE WHEN i.line = ANY($3) THEN NULL ELSE i.job_id END
       FROM batches AS b
      WHERE i.state = 'claimed' AND i.claimed_at < now() - $2::interval AND b.id = i.batch_id
        AND b.id = $1 AND b.status IN ('cancelling', 'deleting')
@@ -259,8 +260,14 @@ WITH gone AS (
       FROM gone WHERE i.batch_id = gone.batch_id AND i.line = gone.line
     RETURNING i.batch_id, i.state){_AND_COUNT}"""  # noqa: S608 - no input
 
-OUT_OF_BATCH = f"SELECT job_id FROM batch_items WHERE batch_id = $1 AND state IN {OUT}"  # noqa: S608 - no input
+_NAMED = "(state = 'claimed' AND kind = 'upload' AND attempt = 1)"
+
+OUT_OF_BATCH = f"""
+SELECT job_id FROM batch_items WHERE batch_id = $1 AND state IN {OUT} AND NOT {_NAMED}"""  # noqa: S608 - no input
 """Claimed ones too: such a job may be in the log already, only not noted as released."""
+
+NAMED = f"SELECT line, owner, source, job_id FROM batch_items WHERE batch_id = $1 AND {_NAMED}"  # noqa: S608 - no input
+"""Claimed uploads: the id of their job is known before it is known whether the batch may have it."""
 
 BEING_CLAIMED = "SELECT EXISTS (SELECT FROM batch_items WHERE batch_id = $1 AND state = 'claimed')"
 
