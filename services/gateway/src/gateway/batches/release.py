@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 
 from common.blobs import BlobsUnavailable
 from common.bus.producer import BusUnavailable, Producer
@@ -223,7 +224,14 @@ class Releaser:
             elif isinstance(outcome, _AWAY):
                 away.append(outcome)  # Stays claimed, for its event may be in the log, and is released again.
             else:
-                log.error("batch_item_broke", batch_id=str(work.batch), line=work.line, exc_info=outcome)
+                unreadable = isinstance(outcome, ValidationError)  # It would quote what it could not read.
+                log.error(
+                    "batch_item_broke",
+                    batch_id=str(work.batch),
+                    line=work.line,
+                    error=type(outcome).__name__,
+                    exc_info=None if unreadable else outcome,
+                )
                 refused.append(Refusal(work, None, "internal", "It could not be taken, which is our fault; try again."))
         for note, items in ((self._store.released, done), (self._store.put_back, later)):
             if items:
