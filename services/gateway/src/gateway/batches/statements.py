@@ -47,7 +47,8 @@ ON CONFLICT (batch_id, line) DO NOTHING"""
 RECEIVED = f"""
 UPDATE batches SET received = $2, digest = $3, total = total + $4, bad = bad + $5, touched_at = now(),
                    turn_until = CASE WHEN turn_until IS NOT NULL THEN now() + interval '{TURN_SECONDS} seconds' END
- WHERE id = $1"""  # noqa: S608 - no input
+ WHERE id = $1
+RETURNING turn_until"""  # noqa: S608 - no input
 
 WHOLE = """
 UPDATE batches SET status = CASE WHEN $3::integer > $4::integer THEN 'running' ELSE 'completed' END,
@@ -127,9 +128,11 @@ TAKE_TURN = f"""
 UPDATE batches SET received = 0, digest = $2, total = 0, bad = 0, touched_at = now(),
                    turn_until = now() + interval '{TURN_SECONDS} seconds'
  WHERE id = $1 AND status = 'receiving' AND (turn_until IS NULL OR turn_until < now())
-RETURNING id"""  # noqa: S608 - no input
+RETURNING turn_until"""  # noqa: S608 - no input
 
-GIVE_UP_TURN = "UPDATE batches SET turn_until = NULL WHERE id = $1 AND status = 'receiving'"
+TURN_OF = "SELECT turn_until FROM batches WHERE id = $1"
+
+GIVE_UP_TURN = "UPDATE batches SET turn_until = NULL WHERE id = $1 AND status = 'receiving' AND turn_until = $2"
 
 OWNER_OF_DELETED = "SELECT owner FROM batches WHERE id = $1 AND status = 'deleting'"
 
