@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
+from uuid import uuid4
 
 import aiohttp
 import asyncpg
@@ -22,7 +23,7 @@ from common.db.pool import open_pool
 from common.settings import CommonSettings
 from gateway.batches.erase import Eraser
 from gateway.batches.release_store import ReleaseStore
-from gateway.batches.store import BatchStore
+from gateway.batches.store import BatchStore, Busy
 from gateway.batches.submit import SubmitBatch
 from gateway.database import Database
 from gateway.principal import PRINCIPAL, SCOPES, Principal
@@ -164,13 +165,14 @@ class TestPrefix:
         assert (await side.pool.fetchval("SELECT count(*) FROM batches"), side.listing) == (1, 1)
 
     async def test_names_that_no_line_could_have_are_bad_items(self, side: Side) -> None:
-        side.found = ["a\udcff.mp3", "a\\b.mp3", "c.mp3"]
+        side.found = ["a\udcff.mp3", "a\\b.mp3", "c.mp3", "d\u202e.mp3"]
         assert await side.status(b'{"prefix": ""}', None, self.KIND) == 202
         rows = await side.pool.fetch("SELECT state, shown, error_field FROM batch_items ORDER BY line")
         assert [tuple(row) for row in rows] == [
             ("bad", "a.mp3", "blob"),
             ("bad", "a\\b.mp3", "blob"),
             ("waiting", "c.mp3", None),
+            ("bad", "d.mp3", "blob"),
         ]
 
     async def test_of_two_at_once_one_lists_and_the_other_is_told_to_come_again(self, side: Side) -> None:
@@ -200,6 +202,23 @@ class TestPrefix:
         assert await side.status(b'{"prefix": "talks/"}', "k", self.KIND) == 202
         await asyncio.gather(listing, return_exceptions=True)
         assert await side.pool.fetchval("SELECT count(*) FROM batch_items") == 2
+
+    async def test_who_lost_the_turn_neither_adds_to_it_nor_gives_it_up(self, side: Side) -> None:
+        store, batch = BatchStore(Database(side.pool, seconds=5)), uuid4()
+        await store.begin(batch, "ann", request="", keyed=True)
+        _, lost = await store.begin_anew(batch, "d")
+        await side.pool.execute("UPDATE batches SET turn_until = now() - interval '1 second'")
+        _, turn = await store.begin_anew(batch, "d")
+        with pytest.raises(Busy):
+            await store.add(batch, "ann", [], since=0, upto=1, digest="d", turn=lost)
+        with pytest.raises(Busy):
+            await store.whole(batch, upto=0, digest="d", total=0, bad=0, turn=lost)
+        await store.give_up_turn(batch, lost)
+        with pytest.raises(Busy):
+            await store.begin_anew(batch, "d")
+        turn = await store.add(batch, "ann", [], since=0, upto=1, digest="d", turn=turn)
+        await store.give_up_turn(batch, turn)
+        await store.begin_anew(batch, "d")
 
     async def true(self, value: bool) -> bool:
         return value

@@ -15,10 +15,14 @@ from common import ids, layout
 from common.blobs.folder import FolderBlobs
 from common.db.migrate import migrate
 from common.db.pool import open_pool
-from common.events import now
+from common.events import JobControl, now
 from common.settings import CommonSettings
+from gateway.batches.accept import Acceptor
+from gateway.batches.erase import Eraser
+from gateway.batches.release import Releaser
 from gateway.batches.release_store import ReleaseStore
 from gateway.database import Database
+from gateway.settings import GatewaySettings
 from gateway.store import Store
 from gateway.sweep import sweep
 from gateway.uploads.finish import Finish
@@ -26,6 +30,7 @@ from gateway.uploads.hashing import Hashes
 from gateway.uploads.models import Finished, Upload
 from gateway.uploads.store import UploadStore
 from gateway.uploads.uploads import Uploads
+from gateway.walls.gate import Room
 from support.platform import fresh_database
 
 SHA = hashlib.sha256(b"RIFF").hexdigest()
@@ -81,12 +86,58 @@ async def add_item(
 async def test_a_claimed_item_of_a_cancelled_batch_is_told_before_it_is_given_up(pool: asyncpg.Pool) -> None:
     releases, job = ReleaseStore(Database(pool, seconds=5)), uuid4()
     batch = await add_item(pool, str(uuid4()), status="cancelling", state="claimed", job=job)
+    await pool.execute("UPDATE batch_items SET kind = 'blob' WHERE batch_id = $1", batch)
     await releases.claim_again(older_than=DAY, limit=10)
     assert await releases.jobs_out(batch) == [job]
     await releases.give_up_claims(uuid4(), older_than=DAY)
     assert await releases.being_claimed(batch)
     await releases.give_up_claims(batch, older_than=DAY)
     assert not await releases.being_claimed(batch)
+
+
+class Full:
+    """Has room for nobody."""
+
+    async def room(self, owner: str) -> Room:
+        return Room(0, 10.0)
+
+
+class Told:
+    """Keeps what would be published."""
+
+    def __init__(self) -> None:
+        self.jobs: set[tuple[str, UUID]] = set()
+
+    async def publish(self, event: JobControl, *, timeout: float) -> None:
+        self.jobs.add((event.action, event.job_id))
+
+
+@pytest.mark.parametrize(("status", "action"), [("cancelling", "cancel"), ("deleting", "delete")])
+async def test_a_claimed_upload_that_its_batch_has_not_taken_is_neither_cancelled_nor_erased_with_it(
+    pool: asyncpg.Pool, tmp_path: Path, status: str, action: str
+) -> None:
+    owner, kept, told = str(uuid4()), UploadStore(FolderBlobs(tmp_path)), Told()
+    releases = ReleaseStore(Database(pool, seconds=5))
+    uploads = Uploads(FolderBlobs(tmp_path), kept, None, lifetime=DAY)  # type: ignore[arg-type]
+    acceptor = Acceptor(acceptance=None, addresses=None, uploads=uploads, crypt=None)  # type: ignore[arg-type]
+    releaser = Releaser(
+        store=releases,
+        acceptor=acceptor,
+        eraser=Eraser(store=releases, producer=told, seconds=5),  # type: ignore[arg-type]
+        gate=Full(),  # type: ignore[arg-type]
+        producer=told,  # type: ignore[arg-type]
+        settings=GatewaySettings(operator_key_file="/x", encryption_keys_file="/x"),  # type: ignore[arg-type]
+    )
+    stranger, own = (Upload(id=uuid4(), owner=owner, length=4, hold=True, created_at=now()) for _ in range(2))
+    for one in (stranger, own):
+        await kept.create(one)
+        batch = await add_item(pool, owner, status=status, state="claimed", job=one.job_id, source=str(one.id))
+        await kept.take(one, "somebody else" if one is stranger else f"{batch}/1")
+    for _ in range(3):
+        await releaser.look(whole=False)
+    assert (action, own.job_id) in told.jobs
+    assert stranger.job_id not in {job for _, job in told.jobs}
+    assert not await pool.fetchval("SELECT true FROM batch_items WHERE job_id = $1", stranger.job_id)
 
 
 async def test_bytes_of_jobs_still_to_be_released_are_no_orphans(pool: asyncpg.Pool, tmp_path: Path) -> None:

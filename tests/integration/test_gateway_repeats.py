@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -17,6 +19,7 @@ from common.settings import CommonSettings
 from gateway.app import application
 from gateway.callers import Callers
 from gateway.database import Database
+from gateway.identity import keys_api
 from gateway.identity.audit import AuditLog
 from gateway.identity.key_store import KeyStore
 from gateway.identity.keys import Keys
@@ -93,6 +96,23 @@ async def test_one_key_makes_one_and_shows_its_secret_once(client: Client, pool:
             assert (await answer.json())["id"] != made["id"]
     table = {"/v1/webhooks": "webhook_endpoints", "/v1/keys": "api_keys"}[path]
     assert await pool.fetchval(f"SELECT count(*) FROM {table} WHERE owner = $1", ANN) == 2
+
+
+async def test_the_answer_to_a_repeat_says_how_to_have_another_key(
+    client: Client, pool: asyncpg.Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = {"Authorization": f"Bearer {ANN}", "Idempotency-Key": "revoked"}
+    same = {"name": "ci", "expires_at": (datetime.now(UTC) + timedelta(days=1)).isoformat()}
+    async with client.post("/v1/keys", json=same, headers=ann) as answer:
+        assert answer.status == 201, await answer.text()
+        made = UUID((await answer.json())["id"])
+    monkeypatch.setattr(keys_api, "MOST_DAYS", 0)  # What was asked for may not be asked for any more.
+    for instead in ("rotate the key", "use a new Idempotency-Key"):
+        async with client.post("/v1/keys", json=same, headers=ann) as answer:
+            document = json.loads(await answer.text())
+        assert (answer.status, document["type"]) == (409, "urn:scribewire:problem:made-before")
+        assert instead in document["detail"]
+        await pool.execute("UPDATE api_keys SET revoked_at = now() WHERE id = $1", made)
 
 
 async def test_a_webhook_that_was_dropped_may_be_made_again(client: Client, told: list[tuple[str, str]]) -> None:

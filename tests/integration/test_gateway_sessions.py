@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -15,7 +16,7 @@ from common.db.migrate import migrate
 from common.db.pool import open_pool
 from common.settings import CommonSettings
 from gateway.database import Database
-from gateway.identity.account_store import AccountStore, NewAccount
+from gateway.identity.account_store import AccountStore, Changed, NewAccount
 from gateway.identity.refresh import RefreshToken
 from gateway.identity.reset_store import ResetStore
 from gateway.identity.session_store import SessionStore
@@ -200,3 +201,15 @@ async def test_what_ended_long_ago_is_forgotten(pool: asyncpg.Pool, store: Sessi
     await store.tidy()
     left = await pool.fetch("SELECT id FROM sessions WHERE account_id = $1", account)
     assert [row["id"] for row in left] == [tokens[1].session]
+
+
+@pytest.mark.parametrize("asked", [{"texts": {"company": "Acme"}}, {"consents": {"gdpr": True}}])
+async def test_a_change_of_an_account_that_ended_meanwhile_is_told(
+    pool: asyncpg.Pool, account: UUID, asked: dict[str, Any]
+) -> None:
+    accounts = AccountStore(Database(pool, seconds=10), CRYPT)
+    person = await accounts.person(account)
+    assert person is not None
+    await pool.execute("DELETE FROM accounts WHERE id = $1", account)
+    with pytest.raises(Changed):
+        await accounts.apply(person, **asked)

@@ -30,6 +30,7 @@ from gateway.uploads.store import UploadStore
 from support.platform import fresh_database
 
 CRYPT = Crypt([Fernet.generate_key().decode()])
+OTHER_KEY = Fernet.generate_key().decode()
 ADMIN = str(uuid4())
 
 
@@ -51,6 +52,9 @@ async def test_everything_is_in_the_export_that_was_kept_of_somebody(
         export = Export(store=Store(database), privacy=privacy, blobs=blobs, crypt=CRYPT)
         inside = await _inside(export, str(ann), recordings=True)
         bare = await _inside(export, str(ann), recordings=False)
+        await accounts.change(ann, first_name="Ann")
+        keyless = Export(store=Store(database), privacy=privacy, blobs=blobs, crypt=Crypt([OTHER_KEY]))
+        unreadable = await _inside(keyless, str(ann), recordings=False)
 
     activity = _table(inside["activity.csv"])
     assert [(line["action"], line["done_by"], line["ip"], line["user_agent"]) for line in activity] == [
@@ -75,6 +79,8 @@ async def test_everything_is_in_the_export_that_was_kept_of_somebody(
     ((name, content),) = files.items()
     assert (name.split("/")[1].split()[1], name.rpartition("/")[2], content) == ("held", "recording.wav", b"whole")
     assert not [name for name in bare if name.startswith("uploads/")]
+    assert json.loads(unreadable["account.json"])["first_name"] is None
+    assert [line["address"] for line in _table(unreadable["batch_items.csv"])] == [""]
     for content in inside.values():
         assert str(ben).encode() not in content
 

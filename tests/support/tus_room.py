@@ -15,6 +15,7 @@ from common.bus.producer import BusUnavailable
 from common.events import UploadReceived
 from common.options import JobOptions, SegmentPlan
 from gateway.app import application
+from gateway.callers import Callers
 from gateway.routes import ROUTES
 from gateway.settings import GatewaySettings
 from gateway.uploads.room import uploads_room
@@ -85,7 +86,8 @@ async def tus_room(folder: Path, **settings: Any) -> AsyncIterator[TusRoom]:
     }
     blobs = folder / "blobs"
     blobs.mkdir()
-    room = uploads_room(FolderBlobs(blobs), jobs, jobs, GatewaySettings(**(values | settings)))
+    known = GatewaySettings(**(values | settings))
+    room = uploads_room(FolderBlobs(blobs), jobs, jobs, Callers(known.trusted_networks), known)
 
     async def other(_request: web.Request) -> web.Response:
         return web.Response(status=204)

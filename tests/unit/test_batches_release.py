@@ -165,7 +165,10 @@ async def test_what_of_a_stopped_batch_may_be_in_the_log_is_told_before_it_is_gi
         async def jobs_out(self, batch: UUID) -> list[UUID]:
             return [job]
 
-        async def give_up_claims(self, batch: UUID, *, older_than: timedelta) -> None:
+        async def named(self, batch: UUID) -> list[dict[str, Any]]:
+            return []
+
+        async def give_up_claims(self, batch: UUID, *, older_than: timedelta, others: Sequence[int]) -> None:
             self.steps.append("given up")
 
         async def publish(self, event: JobControl, *, timeout: float) -> None:

@@ -61,3 +61,9 @@ def test_what_the_address_leaves_open_is_in_the_environment(monkeypatch: pytest.
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     assert not is_exposed("postgresql:///x")
     assert is_exposed("postgresql:///x?sslmode=prefer")
+
+
+def test_an_address_that_cannot_be_read_is_refused_without_its_password() -> None:
+    with pytest.raises(ValidationError, match="DATABASE_URL is no address") as refused:
+        CommonSettings(database_url=SecretStr("postgresql://u:hush\u2100hush@db.example/x"), _env_file=None)
+    assert "hush" not in str(refused.value)

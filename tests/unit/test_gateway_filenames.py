@@ -27,6 +27,8 @@ from gateway.filenames import LONGEST, sanitise
         ("Übung №1.wav", "Übung №1.wav"),
         ("U\u0308bung.wav", "Übung.wav"),
         ("lone\udc80.wav", "lone.wav"),
+        ("می\u200cخواهم.wav", "می\u200cخواهم.wav"),
+        ("\u200d\u200c", None),
     ],
 )
 def test_names_are_made_harmless(given: str | None, kept: str | None) -> None:

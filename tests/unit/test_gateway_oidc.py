@@ -82,6 +82,9 @@ async def test_a_token_may_do_what_it_names_and_else_what_is_usual(
 def test_rights_name_scopes_that_there_are() -> None:
     assert not {"keys", "admin"} & ForeignRights.read(USUAL, {}).of({}), "these the issuer has to name"
     assert ForeignRights.read("", {}).of({}) == frozenset()
+    blocked = ForeignRights.read(USUAL, {"blocked": "", "reader": "jobs:read"})
+    assert blocked.of({"scope": "openid blocked"}) == frozenset(), "a word that stands for nothing gives nothing"
+    assert blocked.of({"scope": "blocked", "permissions": ["reader"]}) == {"jobs:read"}
     for usual, names in (("jobs:raed", {}), ("", {"a": "everything"}), ("stream", {})):
         with pytest.raises(ValueError, match="not scopes"):
             ForeignRights.read(usual, names)

@@ -12,8 +12,28 @@ from gateway.problems import Problem
 from gateway.remote import check_visible
 from gateway.visible import visible, what_is_visible
 
-NAMES = ["می‌خواهم", "श्री‍मान", "Qui\N{NO-BREAK SPACE}?", "1\N{NARROW NO-BREAK SPACE}000", "👩‍🔬", "é", ""]
+ENGLAND = "\U0001f3f4" + "".join(chr(0xE0000 + ord(letter)) for letter in "gbeng") + "\U000e007f"
+NAMES = [
+    "می‌خواهم",
+    "श्री‍मान",
+    "Qui\N{NO-BREAK SPACE}?",
+    "1\N{NARROW NO-BREAK SPACE}000",
+    "👩‍🔬",
+    "é",
+    "٣\u0600",
+    ENGLAND,
+    "",
+]
 HIDING = ["a\0", "a\nb", "a\x7f", "\ud800", "a\u2028b", "a\u2029b", "\u202egpj.exe", "\u2066a", "\U000e0fff", "\uffff"]
+HIDING += [
+    "ad\u00admin",
+    "ad\u200bmin",
+    "\ufeffa",
+    "a\u200f",
+    "a\U000e0061",
+    "\U0001f3f4\U000e0061\U000e007f",
+    "\ue000",
+]
 
 
 @pytest.mark.parametrize("text", NAMES)

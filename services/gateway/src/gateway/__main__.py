@@ -32,7 +32,6 @@ from gateway.audio import Audio
 from gateway.batches.room import BatchesRoom
 from gateway.batches.sources import Sources
 from gateway.broker import Broker
-from gateway.callers import Callers
 from gateway.database import Database
 from gateway.deferred import Deferred
 from gateway.door import Door
@@ -140,7 +139,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         submit = Submit(
             blobs=blobs, control=control, acceptance=acceptance, remote=remote, gate=walls.gate, settings=settings
         )
-        uploads = uploads_room(blobs, acceptance, walls.gate, settings)
+        uploads = uploads_room(blobs, acceptance, walls.gate, identity.callers, settings)
         batches = BatchesRoom(
             pool=pool,
             producer=producer,
@@ -189,7 +188,7 @@ async def gateway(settings: GatewaySettings, *, door: Door | None = None) -> Asy
         app = application(
             identity.consent.guarded(handlers),
             door or entrance.door,
-            outside(settings, Callers(settings.trusted_networks)),
+            outside(settings, identity.callers),
             noted=identity.trail.add,
         )
         # An upload that was held has no row either until a batch takes it.

@@ -4,6 +4,8 @@ import re
 import unicodedata
 from urllib.parse import quote
 
+from gateway.visible import JOINERS, what_is_visible
+
 LONGEST = 255
 _RESERVED = frozenset('<>:"|?*')
 
@@ -11,14 +13,14 @@ _RESERVED = frozenset('<>:"|?*')
 def sanitise(name: str | None) -> str | None:
     """A name that is safe to store, show and offer for download.
 
-    The last part of a path; control and direction-changing characters removed, characters that file systems reserve
+    The last part of a path; what cannot be shown removed, characters that file systems reserve
     replaced by ``_``, at most 255 characters of which the extension is kept. None when nothing is left.
     """
     if name is None:
         return None
     last = name.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    visible = "".join("_" if char in _RESERVED else char for char in last if not _hidden(char))
-    clean = unicodedata.normalize("NFC", visible).strip(" .")
+    harmless = "".join("_" if char in _RESERVED else char for char in what_is_visible(last))
+    clean = unicodedata.normalize("NFC", harmless).strip(" ." + JOINERS)
     if not clean:
         return None
     if len(clean) <= LONGEST:
@@ -27,12 +29,6 @@ def sanitise(name: str | None) -> str | None:
     if not dot or len(extension) > 16:
         return clean[:LONGEST]
     return stem[: LONGEST - len(extension) - 1] + dot + extension
-
-
-def _hidden(char: str) -> bool:
-    # Cc: control, Cf: format (direction marks, zero width), Cs: lone surrogates, Co and Cn: no agreed meaning,
-    # Zl and Zp: line and paragraph separators.
-    return unicodedata.category(char) in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
 def attachment(filename: str | None, *endings: str | None, otherwise: str) -> str:
@@ -48,4 +44,4 @@ def attachment(filename: str | None, *endings: str | None, otherwise: str) -> st
 
 def printable(text: str | None) -> str | None:
     """A short text that a client sent for a header, with what cannot be shown removed; None when nothing is left."""
-    return ("".join(char for char in text if not _hidden(char))[:LONGEST] or None) if text is not None else None
+    return (what_is_visible(text)[:LONGEST] or None) if text is not None else None

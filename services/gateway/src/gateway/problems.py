@@ -1,6 +1,7 @@
 """Errors as RFC 9457 problems: the list of all kinds, and the one middleware that answers with them."""
 
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -175,13 +176,21 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
         When the answer has begun: a second head would be read as a part of the first one's body, so the connection
         ends instead, and the client sees that the answer is not whole.
     """
+    begun = time.perf_counter()
     try:
         return await handler(request)
     except Exception as error:
         problem = _of(request, error)
         if request.writer.output_size == 0:
             return problem.response()
-        log.warning("answer_broken_off", path=request.path, status=problem.kind.status)
+        log.warning(
+            "answer_broken_off",
+            method=request.method,
+            path=request.path,
+            status=problem.kind.status,
+            bytes=request.writer.output_size,
+            seconds=round(time.perf_counter() - begun, 3),
+        )
         if request.transport is not None:
             request.transport.abort()  # To close it would wait for who may not be reading what was sent so far.
         msg = "the answer was broken off"

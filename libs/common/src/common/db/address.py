@@ -19,8 +19,17 @@ def is_exposed(address: str) -> bool:
     address
         A ``postgresql://`` URL, read as asyncpg reads it: what it does not say comes from ``PGHOST`` and ``PGSSLMODE``,
         and without any host PostgreSQL is on this machine.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
     """
-    url = urlsplit(address)
+    try:
+        url = urlsplit(address)
+    except ValueError:  # Its words quote the address, and the password in it.
+        msg = "DATABASE_URL is no address that can be read"
+        raise ValueError(msg) from None
     said = {name: values[-1] for name, values in parse_qs(url.query).items()}
     if (said.get("sslmode") or os.environ.get("PGSSLMODE")) in ENCRYPTED:
         return False

@@ -67,6 +67,10 @@ class Acceptor:
         except (Problem, ValidationError):
             return True  # It is refused, in better words, when it is to become a job.
 
+    async def took(self, batch: UUID, line: int, owner: str, upload: UUID) -> bool:
+        """Whether an upload was taken for this line of a batch; raises `BlobsUnavailable`."""
+        return await self._uploads.taken_by(owner, upload) == _by(batch, line)
+
     async def _event(self, work: Work) -> UploadReceived:
         options = JobOptions.model_validate(work.options)
         if work.kind == "url":
@@ -74,7 +78,7 @@ class Acceptor:
             return await self._addresses.receive(work.owner, work.job, address, options, idempotent=False)
         if work.kind == "blob":
             return await self._addresses.receive_blob(work.owner, work.job, work.source, options, idempotent=False)
-        by = f"{work.batch}/{work.line}"
+        by = _by(work.batch, work.line)
         taken = await self._uploads.take(work.owner, UUID(work.source), by=by, options=work.options)
         sent = taken.options.model_dump(mode="json", exclude_unset=True)
         options = JobOptions.model_validate({**sent, **work.options})
@@ -100,3 +104,7 @@ class Acceptor:
             plan=plan,
             same_as=await self._acceptance.same(work.owner, taken.sha256, options, plan),
         )
+
+
+def _by(batch: UUID, line: int) -> str:
+    return f"{batch}/{line}"

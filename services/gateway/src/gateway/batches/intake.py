@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
 
 from gateway.batches.item import Item
 from gateway.batches.lines import Line, Lines
@@ -73,6 +74,8 @@ class Intake:
         self._errors: list[tuple[str, str]] = []
         self.kept = 0, ""
         """Lines and digest of what is kept and came from this request as well."""
+        self.turn: datetime | None = None
+        """Until when it is this request's turn to list a prefix."""
         self.total = 0
         self.bad = 0
 
@@ -84,7 +87,7 @@ class Intake:
         OtherBody, Busy
             When that one was for another listing; when it is still at it.
         """
-        self.row = await self._store.begin_anew(self.row.id, digest)
+        self.row, self.turn = await self._store.begin_anew(self.row.id, digest)
         return self.row.status == "receiving"
 
     async def add(self, items: Sequence[Item], upto: int, digest: str) -> None:
@@ -98,7 +101,13 @@ class Intake:
             (f"line {item.line}: {item.field}", str(item.message)) for item in bad[: SHOWN_ERRORS - len(self._errors)]
         ]
         if not (self._strict and self.bad):
-            await self._store.add(self.row.id, self.row.owner, items, since=self._since, upto=upto, digest=digest)
+            self.turn = await self._store.add(
+                *(self.row.id, self.row.owner, items),
+                since=self._since,
+                upto=upto,
+                digest=digest,
+                turn=self.turn,
+            )
             self.kept = upto, digest
         self._since, self._digest = upto, digest
 
@@ -114,5 +123,5 @@ class Intake:
                 bad=self.bad,
             )
         return await self._store.whole(
-            self.row.id, upto=self._since, digest=self._digest, total=self.total, bad=self.bad
+            self.row.id, upto=self._since, digest=self._digest, total=self.total, bad=self.bad, turn=self.turn
         )

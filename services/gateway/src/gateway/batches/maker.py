@@ -100,8 +100,9 @@ class Maker:
         seen = shown(self._principal, name)
         try:
             check_name(name)
-        except ValueError as error:
-            message = f"is not allowed: {error}"
+            _visible("blob", seen)
+        except (ValueError, BadLine) as error:
+            message = error.message if isinstance(error, BadLine) else f"is not allowed: {error}"
             return Item(line=number, kind="blob", shown=what_is_visible(seen), field="blob", message=message)
         return Item(line=number, kind="blob", source=name, shown=seen, options=dict(self._defaults))
 

@@ -93,3 +93,7 @@ class Uploads(Protocol):
             does something else than is asked for.
         """
         ...
+
+    async def taken_by(self, owner: str, upload_id: UUID) -> str | None:
+        """Who took an upload; None when nobody did, or there is none."""
+        ...

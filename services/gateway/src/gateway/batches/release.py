@@ -11,6 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
+from pydantic import ValidationError
 
 from common.blobs import BlobsUnavailable
 from common.bus.producer import BusUnavailable, Producer
@@ -113,25 +114,41 @@ class Releaser:
         for batch, owner in await self._store.in_status("cancelling"):
             await self._stop(batch, owner)
         for batch, _ in await self._store.in_status("deleting"):
-            await self._store.give_up_claims(batch, older_than=self._claims_last)
+            _, others = await self._named(batch)
+            await self._store.give_up_claims(batch, older_than=self._claims_last, others=others)
             if not await self._eraser.erase_some(batch):
                 self._woken.set()  # The others have their turn in between.
 
     async def _stop(self, batch: UUID, owner: str) -> None:
         """Tell the jobs of a cancelled batch that are at work; the last ones may be just on their way there."""
         last = not await self._store.being_claimed(batch)
-        for job in await self._store.jobs_out(batch):
+        named, others = await self._named(batch)
+        for job in [*await self._store.jobs_out(batch), *named]:
             await self._producer.publish(
                 JobControl(job_id=job, owner=owner, lane="bulk", action="cancel"),
                 timeout=self._settings.publish_seconds,
             )
         # Only now, for what was published and not noted before its gateway died must be told like the others.
-        await self._store.give_up_claims(batch, older_than=self._claims_last)
+        await self._store.give_up_claims(batch, older_than=self._claims_last, others=others)
         if not last:
             self._woken.set()
         else:
             await self._store.cancelled(batch)
             await self._store.finish([batch])
+
+    async def _named(self, batch: UUID) -> tuple[list[UUID], list[int]]:
+        """Jobs of claimed uploads that the batch has taken, and the lines of those that it has not.
+
+        An upload may be a job that was never the batch's: that one is neither cancelled nor erased with it.
+        """
+        jobs: list[UUID] = []
+        others: list[int] = []
+        for item in await self._store.named(batch):
+            if await self._acceptor.took(batch, item["line"], item["owner"], UUID(item["source"])):
+                jobs.append(item["job_id"])
+            else:
+                others.append(item["line"])
+        return jobs, others
 
     @property
     def _claims_last(self) -> timedelta:
@@ -207,7 +224,14 @@ class Releaser:
             elif isinstance(outcome, _AWAY):
                 away.append(outcome)  # Stays claimed, for its event may be in the log, and is released again.
             else:
-                log.error("batch_item_broke", batch_id=str(work.batch), line=work.line, exc_info=outcome)
+                unreadable = isinstance(outcome, ValidationError)  # It would quote what it could not read.
+                log.error(
+                    "batch_item_broke",
+                    batch_id=str(work.batch),
+                    line=work.line,
+                    error=type(outcome).__name__,
+                    exc_info=None if unreadable else outcome,
+                )
                 refused.append(Refusal(work, None, "internal", "It could not be taken, which is our fault; try again."))
         for note, items in ((self._store.released, done), (self._store.put_back, later)):
             if items:

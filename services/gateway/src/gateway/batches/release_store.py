@@ -101,9 +101,12 @@ class ReleaseStore:
             rows = await connection.fetch(sql.CLAIM_AGAIN, older_than, limit)
         return [_work(row, row["job_id"]) for row in rows]
 
-    async def give_up_claims(self, batch: UUID, *, older_than: timedelta) -> None:
-        """Note as cancelled what of a batch that was stopped, or is to be erased, nobody will release any more."""
-        await self._execute(sql.GIVE_UP_CLAIMS, batch, older_than)
+    async def give_up_claims(self, batch: UUID, *, older_than: timedelta, others: Sequence[int] = ()) -> None:
+        """Note as cancelled what of a batch that was stopped, or is to be erased, nobody will release any more.
+
+        ``others`` are lines whose job is not the batch's: they lose it.
+        """
+        await self._execute(sql.GIVE_UP_CLAIMS, batch, older_than, list(others))
 
     async def released(self, works: Sequence[Work]) -> None:
         """Note that the items' jobs are in the log."""
@@ -159,8 +162,12 @@ class ReleaseStore:
         return bool((await self._fetch(sql.BEING_CLAIMED, batch))[0][0])
 
     async def jobs_out(self, batch: UUID) -> list[UUID]:
-        """The jobs of a batch that have not ended and are in the log, or may be."""
+        """The jobs of a batch that have not ended and are in the log, or may be; those of `named` are left out."""
         return [row["job_id"] for row in await self._fetch(sql.OUT_OF_BATCH, batch)]
+
+    async def named(self, batch: UUID) -> list[Any]:
+        """Claimed items of uploads, with the jobs of these, which may be none of the batch's."""
+        return await self._fetch(sql.NAMED, batch)
 
     async def cancelled(self, batch: UUID) -> None:
         """Note that every job of a cancelled batch was told."""

@@ -47,7 +47,8 @@ ON CONFLICT (batch_id, line) DO NOTHING"""
 RECEIVED = f"""
 UPDATE batches SET received = $2, digest = $3, total = total + $4, bad = bad + $5, touched_at = now(),
                    turn_until = CASE WHEN turn_until IS NOT NULL THEN now() + interval '{TURN_SECONDS} seconds' END
- WHERE id = $1"""  # noqa: S608 - no input
+ WHERE id = $1
+RETURNING turn_until"""  # noqa: S608 - no input
 
 WHOLE = """
 UPDATE batches SET status = CASE WHEN $3::integer > $4::integer THEN 'running' ELSE 'completed' END,
@@ -127,9 +128,11 @@ TAKE_TURN = f"""
 UPDATE batches SET received = 0, digest = $2, total = 0, bad = 0, touched_at = now(),
                    turn_until = now() + interval '{TURN_SECONDS} seconds'
  WHERE id = $1 AND status = 'receiving' AND (turn_until IS NULL OR turn_until < now())
-RETURNING id"""  # noqa: S608 - no input
+RETURNING turn_until"""  # noqa: S608 - no input
 
-GIVE_UP_TURN = "UPDATE batches SET turn_until = NULL WHERE id = $1 AND status = 'receiving'"
+TURN_OF = "SELECT turn_until FROM batches WHERE id = $1"
+
+GIVE_UP_TURN = "UPDATE batches SET turn_until = NULL WHERE id = $1 AND status = 'receiving' AND turn_until = $2"
 
 OWNER_OF_DELETED = "SELECT owner FROM batches WHERE id = $1 AND status = 'deleting'"
 
@@ -207,7 +210,8 @@ RETURNING b.id AS batch_id, counted.items"""
 
 GIVE_UP_CLAIMS = f"""
 WITH moved AS (
-    UPDATE batch_items AS i SET state = 'cancelled', ended_at = now()
+    UPDATE batch_items AS i
+       SET state = 'cancelled', ended_at = now(), job_id = CASE WHEN i.line = ANY($3) THEN NULL ELSE i.job_id END
       FROM batches AS b
      WHERE i.state = 'claimed' AND i.claimed_at < now() - $2::interval AND b.id = i.batch_id
        AND b.id = $1 AND b.status IN ('cancelling', 'deleting')
@@ -259,8 +263,14 @@ WITH gone AS (
       FROM gone WHERE i.batch_id = gone.batch_id AND i.line = gone.line
     RETURNING i.batch_id, i.state){_AND_COUNT}"""  # noqa: S608 - no input
 
-OUT_OF_BATCH = f"SELECT job_id FROM batch_items WHERE batch_id = $1 AND state IN {OUT}"  # noqa: S608 - no input
+_NAMED = "(state = 'claimed' AND kind = 'upload' AND attempt = 1)"
+
+OUT_OF_BATCH = f"""
+SELECT job_id FROM batch_items WHERE batch_id = $1 AND state IN {OUT} AND NOT {_NAMED}"""  # noqa: S608 - no input
 """Claimed ones too: such a job may be in the log already, only not noted as released."""
+
+NAMED = f"SELECT line, owner, source, job_id FROM batch_items WHERE batch_id = $1 AND {_NAMED}"  # noqa: S608 - no input
+"""Claimed uploads: the id of their job is known before it is known whether the batch may have it."""
 
 BEING_CLAIMED = "SELECT EXISTS (SELECT FROM batch_items WHERE batch_id = $1 AND state = 'claimed')"
 

@@ -91,7 +91,7 @@ class BatchStore:
             opened = await connection.execute(sql.BEGIN, batch, owner, request, keyed)
             return _there(await connection.fetchrow(sql.FOUND, batch)), opened == "INSERT 0 1"
 
-    async def begin_anew(self, batch: UUID, digest: str) -> BatchRow:
+    async def begin_anew(self, batch: UUID, digest: str) -> tuple[BatchRow, datetime | None]:
         """Take the turn to list a prefix, and drop what was kept of a listing that did not come to its end.
 
         Parameters
@@ -103,6 +103,8 @@ class BatchStore:
         -------
         BatchRow
             The row; nothing was done to it when it is not being received any more.
+        datetime or None
+            Until when the turn lasts, which tells it from every other; None when the row is not being received.
 
         Raises
         ------
@@ -113,29 +115,44 @@ class BatchStore:
             row = _there(await connection.fetchrow(sql.HOLD, batch))
             if row.digest not in {"", digest}:
                 raise OtherBody
-            if row.status == "receiving":
-                if await connection.fetchval(sql.TAKE_TURN, batch, digest) is None:
-                    raise Busy
-                await connection.execute(sql.DROP_ITEMS, batch, _LAST_LINE)
-            return row
+            if row.status != "receiving":
+                return row, None
+            turn: datetime | None = await connection.fetchval(sql.TAKE_TURN, batch, digest)
+            if turn is None:
+                raise Busy
+            await connection.execute(sql.DROP_ITEMS, batch, _LAST_LINE)
+            return row, turn
 
-    async def give_up_turn(self, batch: UUID) -> None:
-        """Let another request list the prefix at once."""
+    async def give_up_turn(self, batch: UUID, turn: datetime | None) -> None:
+        """Let another request list the prefix at once, unless another has the turn already."""
         async with self._database.connection() as connection:
-            await connection.execute(sql.GIVE_UP_TURN, batch)
+            await connection.execute(sql.GIVE_UP_TURN, batch, turn)
 
-    async def add(self, batch: UUID, owner: str, items: Sequence[Item], *, since: int, upto: int, digest: str) -> None:
+    async def add(
+        self,
+        batch: UUID,
+        owner: str,
+        items: Sequence[Item],
+        *,
+        since: int,
+        upto: int,
+        digest: str,
+        turn: datetime | None = None,
+    ) -> datetime | None:
         """Keep the items of the lines after ``since`` up to ``upto``, whose end the body's digest is of.
 
-        Nothing happens when they are there. Raises `OtherBody` when what is there is of another body, and `Gone`.
+        Nothing happens when they are there. Raises `OtherBody` when what is there is of another body, `Gone`, and
+        `Busy` when the turn is another's by now. Returns the turn as it is then.
         """
         async with self._database.connection() as connection, connection.transaction():
             row = _there(await connection.fetchrow(sql.HOLD, batch))
+            if row.status == "receiving":
+                await _have_turn(connection, batch, turn)
             if row.status != "receiving" or row.received > upto:
-                return
+                return turn
             if row.received == upto or row.received != since:
                 if row.received == upto and row.digest == digest:
-                    return
+                    return turn
                 raise OtherBody
             await connection.execute(
                 sql.ADD_ITEMS,
@@ -151,12 +168,17 @@ class BatchStore:
                 [item.message for item in items],
             )
             bad = sum(item.bad for item in items)
-            await connection.execute(sql.RECEIVED, batch, upto, digest, len(items), bad)
+            until: datetime | None = await connection.fetchval(sql.RECEIVED, batch, upto, digest, len(items), bad)
+            return until
 
-    async def whole(self, batch: UUID, *, upto: int, digest: str, total: int, bad: int) -> BatchRow:
-        """The whole body was kept: let it run; also when that was said before. Raises `OtherBody` and `Gone`."""
+    async def whole(
+        self, batch: UUID, *, upto: int, digest: str, total: int, bad: int, turn: datetime | None = None
+    ) -> BatchRow:
+        """The whole body was kept: let it run; also when that was said before. Raises as `add` does."""
         async with self._database.connection() as connection, connection.transaction():
             row = _there(await connection.fetchrow(sql.HOLD, batch))
+            if row.status == "receiving":
+                await _have_turn(connection, batch, turn)
             if row.digest != digest or (row.status == "receiving" and row.received != upto):
                 raise OtherBody
             if row.status == "receiving":
@@ -238,6 +260,12 @@ class BatchStore:
         """Hide a batch and have everything of it erased; False when there is none."""
         async with self._database.connection() as connection:
             return await connection.fetchval(sql.DELETE, owner, batch) is not None
+
+
+async def _have_turn(connection: Any, batch: UUID, turn: datetime | None) -> None:
+    """Return where it is this request's turn, or where there are no turns, as for manifests that are sent."""
+    if turn is not None and await connection.fetchval(sql.TURN_OF, batch) != turn:
+        raise Busy
 
 
 def _there(row: Any) -> BatchRow:

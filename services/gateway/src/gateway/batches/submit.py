@@ -165,11 +165,11 @@ class SubmitBatch:
             return intake.row
         try:
             return await self._list(prefix, digest, maker, intake)
-        except (OtherBody, Gone):
+        except (OtherBody, Gone, Busy):
             raise  # The turn is another's now.
         except BaseException:
             with contextlib.suppress(StoreUnavailable):  # It ends by itself.
-                await self._store.give_up_turn(intake.row.id)
+                await self._store.give_up_turn(intake.row.id, intake.turn)
             raise
 
     async def _list(self, prefix: str, digest: str, maker: Maker, intake: Intake) -> BatchRow:

@@ -293,8 +293,8 @@ class AccountStore:
         Taken
             When somebody else has the address or the user name, or was given it at the same moment.
         Changed
-            When it is about the address and the account was switched off or deleted since, or has another address or
-            password.
+            When the account was deleted since; when it is about the address, also when the account was switched off,
+            or has another address or password.
         """
         account = person.account
         seen = (account.email, person.confirmed_at, person.password_changed_at)
@@ -306,12 +306,14 @@ class AccountStore:
                     moved = await connection.fetchval(MOVE, account.id, email, _key(email), confirmed, *seen)
                     if moved is None:
                         raise Changed
-                if texts:
-                    await self._change(connection, account.id, texts)
+                if texts and not await self._change(connection, account.id, texts):
+                    raise Changed
                 for kind, given in consents.items():
                     await connection.execute(ADD_CONSENT, uuid4(), account.id, kind, given, address)
         except asyncpg.UniqueViolationError as error:
             raise _taken(error) from None
+        except asyncpg.ForeignKeyViolationError:  # There is no account that the consents could be of.
+            raise Changed from None
 
     async def password_of(self, account: UUID) -> str | None:
         """The hash, or None."""

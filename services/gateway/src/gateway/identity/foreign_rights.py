@@ -18,9 +18,9 @@ class ForeignRights:
     Parameters
     ----------
     usual
-        Scopes of a token that names none of ours.
+        Scopes of a token that has neither a word of ours nor one of ``names``.
     names
-        The issuer's words and the scopes each stands for; our own scopes stand for themselves.
+        The issuer's words and the scopes each stands for, which may be none; our own scopes stand for themselves.
     """
 
     usual: frozenset[Scope]
@@ -38,9 +38,11 @@ class ForeignRights:
             *(scope.split() if isinstance(scope, str) else ()),
             *(word for word in (permissions if isinstance(permissions, list) else ()) if isinstance(word, str)),
         ]
+        # A word that stands for nothing says something all the same: such a token is not the usual one.
+        if not any(word in self.names or word in _OWN for word in words):
+            return self.usual
         named = {one for word in words for one in self.names.get(word, ())}
-        named |= {one for one in _OWN if one in words}
-        return frozenset(named) or self.usual
+        return frozenset(named | {one for one in _OWN if one in words})
 
 
 _OWN = SCOPES - {"stream"}

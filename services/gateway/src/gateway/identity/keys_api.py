@@ -45,13 +45,15 @@ class KeysApi:
     async def create(self, request: web.Request) -> web.Response:
         """POST /v1/keys."""
         asked, principal = body_of(request, NewApiKey), principal_of(request)
+        once = repeats.asked(request, "key", asked)
+        # First, for what was right the first time may not be so any more.
+        if once.digest is not None and (repeated := await self._repeated(principal, once)):
+            raise repeated
         name = _name(asked.name)
         scopes, ends = _scopes(asked, principal), _end(asked)
-        once = repeats.asked(request, "key", asked)
         made = await self._keys.create(principal, name=name, scopes=scopes, expires_at=ends, asked=once)
         if made is None:
-            before = await self._keys.asked_for(principal.owner, once.id)
-            raise _too_many() if before is None else repeats.repeated(once, before, "rotate the key to have another")
+            raise await self._repeated(principal, once) or _too_many()
         key, text = made
         await self._note(request, "key.created", key=str(key.id), prefix=key.prefix, scopes=key.scopes)
         return json_answer(ApiKeyCreated(**key.model_dump(), key=text), status=201)
@@ -88,6 +90,17 @@ class KeysApi:
             raise _no_key()
         await self._note(request, "key.revoked", key=str(key))
         return web.Response(status=204)
+
+    async def _repeated(self, principal: Principal, once: repeats.Asked) -> Problem | None:
+        """What to answer when the request made a key before; None when it did not."""
+        before = await self._keys.asked_for(principal.owner, once.id)
+        if before is None:
+            return None
+        if await self._keys.valid(principal.owner, once.id) is None:
+            instead = "the key is not valid any more, use a new Idempotency-Key to have another"
+        else:
+            instead = "rotate the key to have another"
+        return repeats.repeated(once, before, instead)
 
     async def _note(self, request: web.Request, action: str, **details: Any) -> None:
         try:

@@ -96,6 +96,7 @@ class ProfileApi:
             what = {"email": "e-mail address", "username": "user name"}[taken.field]
             raise Problem(TAKEN, f"This {what} is taken.", errors=[(taken.field, "is taken")]) from None
         except Changed:
+            await self._person(request)  # 404 where the account has ended
             raise Problem(
                 INVALID,
                 "The address or the password was changed at the same moment; look at the account and ask again.",

@@ -28,7 +28,9 @@ class UploadsRoom:
     uploads: Uploads
 
 
-def uploads_room(blobs: Blobs, acceptance: Acceptance, gate: Gate, settings: GatewaySettings) -> UploadsRoom:
+def uploads_room(
+    blobs: Blobs, acceptance: Acceptance, gate: Gate, callers: Callers, settings: GatewaySettings
+) -> UploadsRoom:
     """Join the parts."""
     store, hashes = UploadStore(blobs), Hashes()
     finish = Finish(blobs, store, hashes, acceptance)
@@ -42,7 +44,7 @@ def uploads_room(blobs: Blobs, acceptance: Acceptance, gate: Gate, settings: Gat
         finish=finish,
         acceptance=acceptance,
         gate=gate,
-        addresses=Addresses(base, Callers(settings.trusted_networks)),
+        addresses=Addresses(base, callers),
         limit=settings.max_file_size,
     )
     tus = Tus(

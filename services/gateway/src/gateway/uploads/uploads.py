@@ -104,6 +104,11 @@ class Uploads:
             event=finished.event,
         )
 
+    async def taken_by(self, owner: str, upload_id: UUID) -> str | None:
+        """Who took an upload; None when nobody did, or there is none."""
+        upload = await self._store.find(owner, upload_id)
+        return None if upload is None else await self._store.taken(upload)
+
     async def remove(self, upload: Upload) -> None:
         """Forget an upload; its bytes go as well, unless they are a job's, or will be."""
         finished = await self._store.finished(upload)

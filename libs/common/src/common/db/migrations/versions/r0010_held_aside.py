@@ -10,6 +10,9 @@ down_revision = "0009"
 _COUNTED = "(SELECT id FROM jobs WHERE owner = the_owner AND finished_at IS NULL)"
 _NOT_HELD = """(SELECT id FROM jobs WHERE owner = the_owner AND finished_at IS NULL
             AND (SELECT job_id FROM held_jobs WHERE job_id = jobs.id) IS NULL)"""
+if _COUNTED not in ADMIT:
+    _MESSAGE = "the function of revision 0005 is not the one that revision 0010 changes"
+    raise RuntimeError(_MESSAGE)
 _WAITS = "state = 'waiting' AND coalesce(options->>'priority', '')"
 
 STATEMENTS = (
