@@ -35,7 +35,7 @@ demo: $(STAMP) ## start everything, send the samples, show what comes out, stop
 	@$(BIN)/scribewire demo
 
 test: $(STAMP) ## run every test
-	@$(PYTEST) --numprocesses=2 --dist=loadgroup --durations=10 $(ARGS)
+	@$(PYTEST) --numprocesses=2 --durations=10 $(ARGS)
 
 check: $(STAMP) ## lint, format, types, walls between rooms, the contract
 	@began=$$SECONDS; \

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from scribewire_local.kafka import Kafka
 from support.azurite import NoAzurite, running_azurite
@@ -18,12 +20,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("beside", "files and folders of tests that may run in a second process", type="paths", default=[])
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep in one process, and in order, what shares Kafka or measures; xdist gives the rest to whoever is free."""
-    paths = config.getini("beside")
-    for item in items:
-        if not any(item.path.is_relative_to(path) for path in paths):
-            item.add_marker(pytest.mark.xdist_group("platform"))
+def may_run_beside(config: pytest.Config, path: Path) -> bool:
+    """Whether a file's tests share nothing with the others."""
+    return any(path.is_relative_to(folder) for folder in config.getini("beside"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Keep in one process, and in order, what shares Kafka or measures; give the rest to whoever is free, by files."""
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            return file if may_run_beside(config, config.rootpath / file) else "the platform"
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")
@@ -72,7 +83,7 @@ def azurite() -> Iterator[str]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Let those with deadlines go first: a process that has come to what runs beside them has none of them left."""
-    if "PYTEST_XDIST_WORKER" in os.environ and item.get_closest_marker("xdist_group") is None:
+    if "PYTEST_XDIST_WORKER" in os.environ and may_run_beside(item.config, item.path):
         os.setpriority(os.PRIO_PROCESS, 0, max(5, os.getpriority(os.PRIO_PROCESS, 0)))
 
 
