@@ -6,12 +6,13 @@ half a second to do that, and most commands far less to run.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 
@@ -45,6 +46,8 @@ class CommandLine:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # Who runs the tests in the background may ignore Ctrl-C, as shells do, and what it starts would as well.
+            preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - takes no lock
         )
 
     def __call__(self, *words: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
